@@ -4,6 +4,10 @@ find_package(Threads REQUIRED)
 find_package(TBB REQUIRED)
 # Used while compiling only: a host that takes an installed Sheaf needs no xsimd.
 find_package(xsimd REQUIRED)
+# Its headers alone: Debian's package asks for libxtl at link time, which no header we include needs.
+add_library(sheaf_xsimd INTERFACE)
+get_target_property(xsimd_include xsimd INTERFACE_INCLUDE_DIRECTORIES)
+target_include_directories(sheaf_xsimd SYSTEM INTERFACE ${xsimd_include})
 
 set(why "")
 if(NOT SHEAF_BUILD_TESTS STREQUAL "OFF")
@@ -19,6 +23,12 @@ sheaf_decide(BUILD_TESTS tests MISSING "${why}")
 if(SHEAF_WITH_BUILD_TESTS)
   include(GoogleTest)
 endif()
+
+# What every test runs under. The suppressions name what oneTBB, which is not instrumented, hides
+# from ThreadSanitizer.
+set(SHEAF_TEST_ENVIRONMENT
+    "TSAN_OPTIONS=halt_on_error=1 suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan.supp"
+    "UBSAN_OPTIONS=print_stacktrace=1" "ASAN_OPTIONS=detect_stack_use_after_return=1")
 
 set(why "")
 if(NOT SHEAF_BUILD_BENCHMARKS STREQUAL "OFF")

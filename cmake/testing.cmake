@@ -21,12 +21,17 @@ function(sheaf_add_test name)
   endif()
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src"
                                              "${PROJECT_SOURCE_DIR}/tests")
-  # gtest_discover_tests splits a list of labels, so they travel as one escaped word.
-  string(REPLACE ";" "\\;" labels "${arg_LABELS}")
-  gtest_discover_tests(
-    ${name}
-    DISCOVERY_TIMEOUT 120
-    PROPERTIES LABELS "${labels}" TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${SHEAF_TEST_ENVIRONMENT}")
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 120)
+  # Properties with a list in them do not survive gtest_discover_tests; this file, read after the
+  # list of tests, sets them.
+  set(properties "${CMAKE_CURRENT_BINARY_DIR}/${name}_properties.cmake")
+  file(CONFIGURE OUTPUT "${properties}" CONTENT [[
+if(@name@_TESTS)
+  set_tests_properties(${@name@_TESTS} PROPERTIES LABELS "@arg_LABELS@" TIMEOUT @arg_TIMEOUT@
+                       ENVIRONMENT "@SHEAF_TEST_ENVIRONMENT@")
+endif()
+]] @ONLY)
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${properties}")
   foreach(label IN LISTS arg_LABELS)
     if(NOT TARGET sheaf_tests_${label})
       add_custom_target(sheaf_tests_${label})
