@@ -54,7 +54,7 @@ status::status(status_code value, enum subsystem where, const char* text,
       subsystem_(where),
       detail_size_(static_cast<std::uint8_t>(std::min(detail.size(), detail_size_max))),
       text_(text) {
-  std::memcpy(detail_, detail.data(), detail_size_);
+  if (detail_size_ != 0) std::memcpy(detail_, detail.data(), detail_size_);
 }
 
 status::status(const status& other) noexcept

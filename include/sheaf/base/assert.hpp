@@ -5,7 +5,7 @@
 /// | macro | on when | cost allowed |
 /// |---|---|---|
 /// | `SHEAF_ASSERT(condition, name)` | always | a compare on a cold path |
-/// | `SHEAF_DASSERT(condition, name)` | `SHEAF_DEBUG_ASSERTS` (default in Debug builds) | a compare anywhere |
+/// | `SHEAF_DASSERT(condition, name)` | `SHEAF_DEBUG_ASSERTS` (Debug builds) | a compare |
 /// | `SHEAF_PARANOID(condition, name)` | `SHEAF_PARANOID_ASSERTS` | walks whole structures |
 ///
 /// `name` is the invariant's name as the documents use it; the process aborts with it.

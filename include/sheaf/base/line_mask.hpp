@@ -2,8 +2,8 @@
 /// Lines, pages and the 64-bit word that says which lines of a page changed.
 ///
 /// A *line* is 64 bytes, 64-byte aligned: one cache line, one AVX-512 register, four 16-byte GPU
-/// accesses. A *page* is a power of two of lines, 1 to 64, so that what changed in a page is exactly
-/// one 64-bit word: bit i is line i.
+/// accesses. A *page* is a power of two of lines, 1 to 64, so that what changed in a page is
+/// exactly one 64-bit word: bit i is line i.
 #pragma once
 
 #include <bit>

@@ -2,8 +2,8 @@
 /// Compiler contracts every other header relies on.
 ///
 /// Invariants
-///  1. No Sheaf header is compiled under `-ffast-math`: promise P1 (the same bits everywhere) cannot
-///     hold there, so the build stops here.
+///  1. No Sheaf header is compiled under `-ffast-math`: promise P1 (the same bits everywhere)
+///     cannot hold there, so the build stops here.
 ///  2. A function marked `SHEAF_HD` is always inlined. Files compiled for one instruction set may
 ///     therefore include it without leaving a weak symbol behind that the linker could hand to a
 ///     file compiled for another (a test with `nm` checks that none is left).

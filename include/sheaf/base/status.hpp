@@ -1,6 +1,6 @@
 /// \file
-/// How a call says what went wrong: a code, the subsystem, a static text and a detail that names the
-/// thing. Nothing is allocated; nothing is thrown.
+/// How a call says what went wrong: a code, the subsystem, a static text and a detail that names
+/// the thing. Nothing is allocated; nothing is thrown.
 ///
 /// Messages read `what, where, what to do`: lower case, no full stop, with the numbers and names.
 #pragma once
@@ -57,9 +57,11 @@ class [[nodiscard]] status {
  public:
   static constexpr std::size_t detail_size_max = 228;
 
-  SHEAF_HD status() noexcept : code_(status_code::ok), subsystem_(subsystem::base), detail_size_(0) {}
+  SHEAF_HD status() noexcept
+      : code_(status_code::ok), subsystem_(subsystem::base), detail_size_(0) {}
   /// `text` must live for ever (a literal). `detail` is cut after `detail_size_max` bytes.
-  status(status_code value, subsystem where, const char* text, std::string_view detail = {}) noexcept;
+  status(status_code value, subsystem where, const char* text,
+         std::string_view detail = {}) noexcept;
   status(const status& other) noexcept;
   status& operator=(const status& other) noexcept;
 
@@ -80,7 +82,8 @@ class [[nodiscard]] status {
 };
 
 /// A status whose detail is built like `printf`: cut, never allocated.
-[[gnu::format(printf, 4, 5)]] status make_status(status_code value, subsystem where, const char* text,
-                                                 const char* format, ...) noexcept;
+[[gnu::format(printf, 4, 5)]] status make_status(status_code value, subsystem where,
+                                                 const char* text, const char* format,
+                                                 ...) noexcept;
 
 }  // namespace sheaf::inline v0
