@@ -1,9 +1,9 @@
 /// \file
 /// Every elementwise operation as a type, for kernels and line programs to be instantiated with.
 ///
-/// Each has `name`, `arity`, `supports(dtype)` and `apply` over any kernel value; the meaning is that
-/// of the function in scalar.hpp that `apply` calls. `apply` never makes a NaN canonical: the store
-/// does.
+/// Each has `name`, `arity`, `supports(dtype)` and `apply` over any kernel value; the meaning is
+/// that of the function in scalar.hpp that `apply` calls. `apply` never makes a NaN canonical: the
+/// store does.
 ///
 /// Thread safety: no state. Cost: that of the function.
 #pragma once

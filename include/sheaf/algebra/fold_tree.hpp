@@ -1,22 +1,25 @@
 /// \file
-/// The fixed reduction tree: which two values meet, and in which order, when an array is folded to one
-/// value. Its shape depends on element index alone, so every backend, thread count and number of
-/// devices gives the same bits, and one changed line costs O(log n).
+/// The fixed reduction tree: which two values meet, and in which order, when an array is folded to
+/// one value. Its shape depends on element index alone, so every backend, thread count and number
+/// of devices gives the same bits, and one changed line costs O(log n).
 ///
-/// Definition, version 1. Let ⊕ be the operation, T the element type, W = 64 / sizeof(T) the elements
-/// of a line, n >= 1 the elements of the array.
+/// Definition, version 1. Let ⊕ be the operation, T the element type, W = 64 / sizeof(T) the
+/// elements of a line, n >= 1 the elements of the array.
 ///  - *block fold* of m items, 1 <= m <= 64: for stride = 32, 16, 8, 4, 2, 1 in turn, and for
-///    each i < stride: if i + stride < m, item[i] becomes item[i] ⊕ item[i + stride] (the lower index
-///    is the left operand), else item[i] stays. The result is item[0]. A missing item is absent, it is
-///    never a zero (which would turn -0 into +0). For m <= W strides of W and more find nothing.
-///  - *level 0*: partial[0][j] is the block fold of the elements of line j, [j * W, min(n, (j+1) * W)),
-///    made canonical. This level is always there: the fold of one element is its canonical form.
-///  - *level k >= 1*: partial[k][j] is the block fold of partial[k-1][64 * j .. 64 * j + 63] (the last
-///    block may be shorter), made canonical. Levels go on until one has a single partial: the result.
+///    each i < stride: if i + stride < m, item[i] becomes item[i] ⊕ item[i + stride] (the lower
+///    index is the left operand), else item[i] stays. The result is item[0]. A missing item is
+///    absent, it is never a zero (which would turn -0 into +0). For m <= W strides of W and more
+///    find nothing.
+///  - *level 0*: partial[0][j] is the block fold of the elements of line j, [j * W, min(n, (j+1) *
+///    W)), made canonical. This level is always there: the fold of one element is its canonical
+///    form.
+///  - *level k >= 1*: partial[k][j] is the block fold of partial[k-1][64 * j .. 64 * j + 63] (the
+///    last block may be shorter), made canonical. Levels go on until one has a single partial: the
+///    result.
 ///
-/// Example, 64 f32 elements and one more: five lines; level 0 folds lanes (0,8) (1,9) .. (7,15), then
-/// (0,4) .. (3,7), then (0,2) (1,3), then (0,1); line 4 has one element. Level 1 has one block of five:
-/// stride 4: p0 ⊕ p4; stride 2: p0 ⊕ p2, p1 ⊕ p3; stride 1: p0 ⊕ p1.
+/// Example, 64 f32 elements and one more: five lines; level 0 folds lanes (0,8) (1,9) .. (7,15),
+/// then (0,4) .. (3,7), then (0,2) (1,3), then (0,1); line 4 has one element. Level 1 has one
+/// block of five: stride 4: p0 ⊕ p4; stride 2: p0 ⊕ p2, p1 ⊕ p3; stride 1: p0 ⊕ p1.
 ///
 /// Changing anything here changes bits that logs and digests rely on: raise `fold_tree_version`.
 ///

@@ -1,9 +1,10 @@
 /// \file
 /// The meaning of every operation, one element at a time: the reference of all backends.
 ///
-/// Each function takes a *kernel value*: an element type, or a type that stands for several elements
-/// at once (it names its element as `lane_type` and has the same operations as static members). So
-/// a functor written once, `sheaf::max(a, b)`, serves the scalar reference, SIMD and the GPU.
+/// Each function takes a *kernel value*: an element type, or a type that stands for several
+/// elements at once (it names its element as `lane_type` and has the same operations as static
+/// members). So a functor written once, `sheaf::max(a, b)`, serves the scalar reference, SIMD and
+/// the GPU.
 ///
 /// Invariants (promise P1 rests on them)
 ///  1. `bits-one-rounding`: each float operation rounds once, to nearest even; `fma` rounds once,
@@ -17,8 +18,8 @@
 ///  4. `bits-min-max`: `min` and `max` are IEEE 754-2019 minimum and maximum: a NaN operand gives
 ///     NaN, and -0 < +0.
 ///  5. `bits-saturating-cast`: float to integer truncates and saturates, NaN gives 0.
-///  6. Branch-free and `SHEAF_HD`: always inlined, so a file compiled for one instruction set leaves
-///     no symbol of these behind.
+///  6. Branch-free and `SHEAF_HD`: always inlined, so a file compiled for one instruction set
+///     leaves no symbol of these behind.
 ///
 /// Thread safety: pure functions. Cost: one to six instructions, division of integers aside.
 #pragma once
@@ -88,7 +89,8 @@ template <float_element T>
 inline constexpr T canonical_nan = __builtin_bit_cast(
     T, static_cast<bits_of<T>>(sizeof(T) == 4 ? 0x7fc0'0000u : 0x7ff8'0000'0000'0000u));
 
-/// Any NaN becomes `canonical_nan`; all else, and every integer, stays as it is. For the store only.
+/// Any NaN becomes `canonical_nan`; all else, and every integer, stays as it is. For the store
+/// only.
 template <kernel_value V>
 [[nodiscard]] SHEAF_HD constexpr V canonical(V x) noexcept {
   if constexpr (!element<V>) {
@@ -328,9 +330,9 @@ template <kernel_value V>
   else return static_cast<V>(a <= b);
 }
 
-/// The element `x` as a `To`: float to integer truncates, saturates, and gives 0 for NaN; integer to
-/// integer wraps; to a float rounds to nearest even. Of a wider kernel value (where the two element
-/// types are equally wide): the kernel value of `To`.
+/// The element `x` as a `To`: float to integer truncates, saturates, and gives 0 for NaN; integer
+/// to integer wraps; to a float rounds to nearest even. Of a wider kernel value (where the two
+/// element types are equally wide): the kernel value of `To`.
 template <element To, kernel_value V>
 [[nodiscard]] SHEAF_HD constexpr auto cast(V x) noexcept {
   if constexpr (!element<V>) {

@@ -7,13 +7,14 @@
 ///
 /// How a fold of k weighted operands is computed, everywhere and in this order: it starts from the
 /// first one, `r = times(a0, b0)`, then `r = plus_times(r, ai, bi)` for i = 1 .. k-1. Without
-/// weights `r = a0`, then `r = plus(r, ai)`. `zero` is never added in. `fold_left` below is that text.
+/// weights `r = a0`, then `r = plus(r, ai)`. `zero` is never added in. `fold_left` below is that
+/// text.
 ///
 /// Which laws hold bit for bit (after `canonical`, and over all values of the type unless a column
 /// says otherwise). Where a law does not, the results still agree on every backend, because the
 /// order above and the tree of fold_tree.hpp are fixed. "ints" are all five integer types.
 ///
-/// | law | sum_product | min_plus | max_plus | max_times | max_min | or_and, and_or, xor_and |
+/// | law | sum_product | min_plus | max_plus | max_times | max_min | bitwise three |
 /// |---|---|---|---|---|---|---|
 /// | plus associates | ints | all | all | all | all | ints |
 /// | plus commutes | all | all | all | all | all | ints |
@@ -21,8 +22,8 @@
 /// | times associates | ints | unsigned; signed (3) | unsigned; signed (3) | ints | all | ints |
 /// | times commutes | all | all | all | all | all | ints |
 /// | one * x = x | all | all | all | all | all | ints |
-/// | times distributes | ints | ints; float (4) | ints; float (4) | float (5); ints (6) | all | ints |
-/// | zero * x = zero | ints; float (7) | ints; float (4) | signed (8); float (4) | ints; float (7) | all but NaN | ints |
+/// | times distributes | ints | all (4) | all (4) | (5) (6) | all | ints |
+/// | zero annihilates | all (7) | all (4) | all (4) (8) | all (7) | all (9) | ints |
 ///
 ///  1. +0 + -0 = +0. A missing operand is therefore absent, never zero.
 ///  2. zero is 0: max_times is meant for values that are not negative.
@@ -31,7 +32,9 @@
 ///  5. For factors >= +0, and no infinity times zero.
 ///  6. For factors and values >= 0 whose products do not wrap.
 ///  7. For finite x >= +0 (0 * -1 = -0, 0 * inf = NaN).
-///  8. Unsigned types have no minus infinity: zero<u32>() of max_plus is 0, which does not annihilate.
+///  8. Unsigned types have no minus infinity: zero<u32>() of max_plus is 0, which does not
+///     annihilate.
+///  9. All types but NaN.
 ///
 /// Integer `times` of min_plus and max_plus: the type's extreme value is the infinity (`zero`). It
 /// annihilates, and a sum that leaves the range saturates; a wrapped sum would turn "unreachable"
@@ -388,10 +391,11 @@ SHEAF_HD constexpr decltype(auto) visit_semiring(semiring_id id, Visitor&& visit
 }
 
 /// The fold of `values`, each weighed by the `weights` of the same index, in the order the head of
-/// this file states; one store, so canonical. Reference of `combine`; O(n). Neither may be empty, and
-/// their sizes are equal.
+/// this file states; one store, so canonical. Reference of `combine`; O(n). Neither may be empty,
+/// and their sizes are equal.
 template <class S, element T>
-[[nodiscard]] constexpr T fold_left(std::span<const T> values, std::span<const T> weights) noexcept {
+[[nodiscard]] constexpr T fold_left(std::span<const T> values,
+                                    std::span<const T> weights) noexcept {
   SHEAF_ASSERT(!values.empty() && values.size() == weights.size(), "fold-has-operands");
   T result = S::times(values[0], weights[0]);
   for (std::size_t i = 1; i < values.size(); ++i) {
