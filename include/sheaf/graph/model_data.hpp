@@ -1,0 +1,117 @@
+/// \file
+/// What a model holds, as an engine sees it: names, array records and host functions. A `model` fills
+/// it; engines share it read-only. Once shared it never changes: the next edit of the model works on
+/// a copy.
+///
+/// Invariants
+///  1. `arrays[i]` is the array with `array_id{i}`; ids are dense and never reused.
+///  2. A record's length, type and page class never change after it is declared.
+///
+/// Thread safety: reading from any thread once shared.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <sheaf/algebra/semiring.hpp>
+#include <sheaf/base/dtype.hpp>
+#include <sheaf/base/id.hpp>
+#include <sheaf/base/line_mask.hpp>
+#include <sheaf/base/status.hpp>
+#include <sheaf/graph/host_function.hpp>
+#include <sheaf/graph/line_program.hpp>
+#include <sheaf/graph/plan.hpp>
+
+namespace sheaf::inline v0 {
+
+enum class array_kind : std::uint8_t {
+  source,   ///< written by the host
+  derived,  ///< computed
+  hidden,   ///< computed, an inner step of one definition
+};
+
+/// Values of `array_record::definition` that are no index.
+inline constexpr std::uint32_t no_definition = no_index;            ///< a source, or still undefined
+inline constexpr std::uint32_t refused_definition = no_index - 1;  ///< the definition was a mistake
+
+struct array_record {
+  std::uint64_t length;       ///< elements; 0 only where a mistake left it unknown
+  std::uint32_t level;        ///< longest path from a source; exact unless `forward_declared`
+  std::uint32_t definition;   ///< index into `model_data::definitions`, or one of the above
+  std::uint32_t name_begin;   ///< into `model_data::characters`; hidden: the array it belongs to
+  std::uint32_t name_size;    ///< 0: anonymous; hidden: which step of that array, from 0
+  dtype type;
+  page_class page;
+  array_kind kind;
+  bool lazy;
+};
+static_assert(sizeof(array_record) == 32);
+
+/// One operand of a definition that is not simply a list of aligned arrays.
+struct model_operand {
+  std::uint64_t bits;       ///< constant: bit pattern
+  std::uint32_t array;      ///< no_index for a constant
+  std::uint32_t element;    ///< broadcast: which; aligned: no_index
+};
+
+/// What computes one array.
+struct definition_record {
+  std::uint32_t result;         ///< array index
+  std::uint32_t operand_begin;  ///< uniform: into `operand_arrays`; else into `operands`
+  std::uint32_t operand_count;
+  std::uint32_t payload;        ///< as in plan_operation, into the tables of this model
+  operator_kind kind;
+  semiring_id semiring;
+  bool uniform;                 ///< as in plan_operation
+  bool weighted;
+};
+static_assert(sizeof(definition_record) == 20);
+
+/// Finds arrays by name. Names are not copied: it holds indices into `model_data`.
+struct name_index {
+  std::vector<std::uint32_t> slots;  ///< array indices, open addressing; no_index where free
+  std::size_t indexed_arrays = 0;    ///< arrays that had been declared when it was built
+};
+
+struct model_data {
+  std::uint32_t tag = 0;
+  bool forward_declared = false;  ///< some array was defined after it was used: levels are not exact
+  std::vector<array_record> arrays;
+  std::vector<definition_record> definitions;
+  std::vector<std::uint32_t> operand_arrays;
+  std::vector<model_operand> operands;
+  std::string characters;  ///< all names, one after the other
+  std::vector<line_program> programs;
+  std::vector<std::shared_ptr<const index_table>> tables;
+  std::vector<host_function> hosts;
+  std::vector<status> mistakes;         ///< of single declarations, at most `mistake_count_max`
+  std::uint64_t mistakes_not_kept = 0;
+  name_index names;
+
+  [[nodiscard]] std::uint32_t array_count() const noexcept {
+    return static_cast<std::uint32_t>(arrays.size());
+  }
+  [[nodiscard]] const array_record& record(array_id id) const noexcept {
+    return arrays[index_of(id)];
+  }
+  /// The name given by the host; empty for anonymous and hidden arrays.
+  [[nodiscard]] std::string_view given_name(std::uint32_t array) const noexcept;
+  /// The name to show: the given one, "#7" for an anonymous array, "total#0" for a hidden one.
+  /// "no array" where `id` is out of range.
+  [[nodiscard]] std::string name_of(array_id id) const;
+  /// The array `name_of` shows as `name`; `no_array` if none. O(1) for given names and "#7", O(n) for
+  /// hidden arrays.
+  [[nodiscard]] array_id find(std::string_view name) const noexcept;
+};
+
+/// Mistakes a model keeps the words of; further ones are counted.
+inline constexpr std::size_t mistake_count_max = 4096;
+
+}  // namespace sheaf::inline v0

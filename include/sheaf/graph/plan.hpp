@@ -1,0 +1,154 @@
+/// \file
+/// The plan: a graph compiled for execution. Plain data that names slots and operations, never
+/// pointers or frames; immutable; shared by every snapshot that uses it.
+///
+/// Terms
+///  - *producer*: a source or a node. Producers are numbered sources first, then nodes in plan order.
+///  - *slot*: the index of one (array, page) in the page table. An array's pages have consecutive
+///    slots. Slots are level-major: sources, then level 1, level 2, ..., then lazy arrays, so the
+///    pages of a level are one range of slots and the next dirty slot tells the next dirty level.
+///  - *operation*: what nodes of equal shape share. Ten thousand one-page sums are one operation.
+///  - *segment*: a run of slots inside a level that is either many nodes of one page each
+///    (`node_count == slot_end - slot_begin`) or the pages of one node (`node_count == 1`).
+///
+/// Invariants
+///  1. Every operand of a node at level l is a producer of a lower level (compile checks cycles).
+///  2. An eager node reads no lazy one.
+///  3. `children` of a producer lists each consumer node once, eager ones only.
+///
+/// Cost in bytes per page-node with fan-in 4: node 12, operands 16, children 16, child_begin 4,
+/// producer table 4, line mask and dirty bits 8.2: 60 (test `Plan.SchedulingMetadata...`).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <sheaf/algebra/semiring.hpp>
+#include <sheaf/base/dtype.hpp>
+#include <sheaf/base/id.hpp>
+#include <sheaf/base/line_mask.hpp>
+#include <sheaf/graph/line_program.hpp>
+
+namespace sheaf::inline v0 {
+
+inline constexpr std::uint32_t no_index = 0xffff'ffffu;
+
+enum class operator_kind : std::uint8_t {
+  combine,       ///< result line = left fold of semiring plus over (value [times weight])
+  program,       ///< a line program
+  fold_lines,    ///< result element i = lane fold of operand line i (reduce, level 0)
+  fold_blocks,   ///< result element i = fold of operand elements [64 i, 64 i + 64) (reduce, above)
+  segment_fold,  ///< result element i = fold of operand elements named by an index table
+  gather,        ///< result element i = operand element indices[i]
+  host,          ///< an opaque host function: whole pages, may fail
+};
+
+/// How one operand meets the result.
+struct plan_operand {
+  std::uint32_t producer;  ///< no_index for a constant
+  std::uint32_t slot;      ///< first slot of the operand array; for a constant: index in constants
+  std::uint32_t element;   ///< broadcast: this element meets every result element; aligned: no_index
+  page_class page;         ///< of the operand array
+  dtype type;
+  friend bool operator==(const plan_operand&, const plan_operand&) = default;
+};
+
+/// Static structure of gather and segment_fold: which operand elements make a result element, and
+/// the transpose, which says what a changed operand line reaches.
+struct index_table {
+  std::vector<std::uint32_t> offsets;  ///< result element i reads items [offsets[i], offsets[i+1]);
+                                       ///< empty for gather (one item each)
+  std::vector<std::uint32_t> indices;  ///< operand element per item; empty: item j is element j
+  std::vector<std::uint32_t> reach_offsets;   ///< per operand line, plus one
+  std::vector<std::uint32_t> reach_elements;  ///< result elements, rising, each once per line
+};
+
+struct plan_operation {
+  operator_kind kind;
+  dtype type;            ///< of the result
+  semiring_id semiring;  ///< combine and the folds
+  page_class page;       ///< of the result
+  bool uniform;          ///< all operands aligned, of the result's page class and element size, none
+                         ///< constant, no weights: operand entries are first slots; else indices
+                         ///< into `operand_details`
+  bool weighted;         ///< combine: entries are count values, then count weights
+  bool lazy;
+  bool fallible;         ///< may fail at run time (host functions)
+  std::uint32_t operand_count;  ///< entries per node (2 x terms when weighted)
+  std::uint32_t page_count;     ///< of the result
+  std::uint64_t length;         ///< of the result, elements, at least 1
+  std::uint32_t payload;        ///< program: `programs`; indexed kinds: `tables`; host: `hosts`
+  std::uint32_t manifest;       ///< program: compiled body of this shape, or no_index
+  friend bool operator==(const plan_operation&, const plan_operation&) = default;
+};
+
+struct plan_node {
+  std::uint32_t slot;           ///< of the result's first page
+  std::uint32_t operation;
+  std::uint32_t operand_begin;  ///< into `operands`
+};
+static_assert(sizeof(plan_node) == 12);
+
+struct plan_source {
+  std::uint32_t slot;
+  std::uint32_t page_count;
+  std::uint64_t length;
+  dtype type;
+  page_class page;
+  array_id array;
+};
+
+struct plan_segment {
+  std::uint32_t slot_begin, slot_end;
+  std::uint32_t node_begin, node_count;
+};
+
+/// Sums over one level; level 0 is the sources.
+struct plan_level {
+  std::uint32_t segment_begin, segment_end;
+  std::uint32_t slot_begin, slot_end;
+  std::uint64_t fan_in;        ///< sum over page-nodes of their operand count: what a pull looks at
+  std::uint64_t fan_out;       ///< edges out of this level's producers
+  std::uint32_t consumer_begin, consumer_end;  ///< into `consumers`: levels that read this one
+};
+
+struct plan {
+  std::vector<plan_source> sources;
+  std::vector<plan_node> nodes;                ///< eager by level, then lazy by level
+  std::vector<std::uint32_t> operands;
+  std::vector<plan_operand> operand_details;
+  std::vector<plan_operation> operations;
+  std::vector<std::uint32_t> child_begin;      ///< per producer, plus one
+  std::vector<std::uint32_t> children;         ///< node indices
+  std::vector<plan_level> levels;              ///< eager levels, [0] the sources
+  std::vector<plan_segment> segments;
+  std::vector<std::uint32_t> consumers;
+  std::vector<std::uint32_t> producer_of_array;  ///< by array id; no_index where undefined
+  std::vector<std::uint8_t> reaches_fallible;    ///< per source: its cone holds a fallible node
+  std::vector<line_program> programs;
+  std::vector<index_table> tables;
+  std::vector<std::uint32_t> hosts;              ///< ids of host functions in the model
+  std::vector<std::uint64_t> constants;          ///< of weights, bit patterns
+  std::uint32_t slot_count = 0;
+  std::uint32_t eager_node_count = 0;
+
+  [[nodiscard]] std::uint32_t source_count() const noexcept {
+    return static_cast<std::uint32_t>(sources.size());
+  }
+  [[nodiscard]] bool is_source(std::uint32_t producer) const noexcept {
+    return producer < source_count();
+  }
+  [[nodiscard]] const plan_node& node_of(std::uint32_t producer) const noexcept {
+    return nodes[producer - source_count()];
+  }
+  [[nodiscard]] const plan_operation& operation_of(const plan_node& node) const noexcept {
+    return operations[node.operation];
+  }
+  /// Bytes the scheduler needs per page-node: everything here but tables, programs and names.
+  [[nodiscard]] std::size_t scheduling_bytes() const noexcept;
+};
+
+}  // namespace sheaf::inline v0
