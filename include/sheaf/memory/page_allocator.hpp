@@ -170,7 +170,7 @@ class page_allocator {
     std::atomic<std::uint32_t> frame_limit{0};
     std::atomic<std::uint32_t> body_begin{0};   ///< bodies from here to `body_limit` are untouched
     std::atomic<std::uint32_t> body_limit{0};
-    std::atomic<std::uint64_t> exchanges{0};    ///< of threads that have ended, and single frames
+    std::atomic<std::uint64_t> exchanges{0};    ///< made without a thread cache
   };
   /// What `grow_mutex_` protects of one class.
   struct guarded_class {
@@ -219,7 +219,7 @@ class page_allocator {
   std::uint32_t slot_ = 0;        ///< its place in every thread's table
   std::byte* base_[page_class_count] = {};
   magazine_body* bodies_[page_class_count] = {};
-  std::atomic<std::uint64_t>* live_bits_[page_class_count] = {};
+  std::uint64_t* live_bits_[page_class_count] = {};
   std::uint64_t frames_max_[page_class_count] = {};
   std::uint64_t bytes_max_ = 0;
   growth_hook on_grow_;

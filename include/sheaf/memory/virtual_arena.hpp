@@ -65,8 +65,8 @@ class virtual_arena {
   /// Returns 0 where the system refuses.
   std::size_t release(std::size_t offset, std::size_t size) noexcept;
 
-  /// How many bytes of the whole pages that `[offset, offset + size)` touches are in memory now.
-  /// One system call for each 2 MiB.
+  /// How many bytes of the whole pages inside `[offset, offset + size)` are in memory now. One
+  /// system call for each step.
   [[nodiscard]] std::size_t resident_size(std::size_t offset, std::size_t size) const noexcept;
 
  private:
