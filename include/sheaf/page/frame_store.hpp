@@ -1,0 +1,206 @@
+/// \file
+/// Frames, their versions and the page table.
+///
+/// Terms
+///   slot        names one (array, page); the plan numbers them. `frames()[slot]` is the frame that
+///               holds the current version.
+///   version     a frame with a birth epoch. The current version links to the one it superseded
+///               (`older`), and so on: a chain per slot, births strictly falling.
+///   superseded  not current any more. A superseded frame stays in its chain exactly as long as a
+///               pin can see it, then it is freed or becomes a spare.
+///   spare       a superseded frame that nobody can see, kept by the frame that replaced it. It lacks
+///               only the lines of that frame's `difference`, so the next version catches up by
+///               copying those instead of the page (ping-pong).
+///
+/// The life of a frame
+/// | from        | to          | when                                    | function     |
+/// |-------------|-------------|-----------------------------------------|--------------|
+/// | free        | current     | a page is created or replaced           | create_page, replace |
+/// | current     | superseded  | a page somebody can see changes         | replace      |
+/// | superseded  | current     | the commit failed                       | roll_back    |
+/// | superseded  | spare       | no pin sees it and spares are kept      | end_commit   |
+/// | superseded  | free        | no pin sees it                          | end_commit, reclaim |
+/// | spare       | current     | its page changes again                  | replace      |
+///
+/// Invariants
+///  1. `chain-births-fall`: along a chain, births strictly fall.
+///  2. `copy-on-write`: a frame changes in place only if its birth is after the newest pinned epoch.
+///     Then no snapshot sees it.
+///  3. `frame-has-one-place`: a frame is current, superseded, spare, in limbo or free; never two.
+///  4. A frame leaves its chain before it is reused, and is reused only after a moment without
+///     walkers (`pin_registry::is_walked`); until then it is in limbo.
+///  5. A pinned epoch s finds its version: the first frame of the chain with birth <= s. If it is the
+///     current one, one acquire load finds it without a walk: a frame reused meanwhile has a birth
+///     after s and sends the reader to the walk.
+///
+/// Thread safety: `visible` from any thread that holds the pin. The rest belongs to the committer;
+/// `replace` may run on several of its workers at once for different slots, each with its own log.
+/// Cost: 24 B of metadata a frame, 4 B a slot. `replace` copies the lines it is not told will be
+/// overwritten, or with a spare only those that differ.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <sheaf/base/assert.hpp>
+#include <sheaf/base/id.hpp>
+#include <sheaf/base/line_mask.hpp>
+#include <sheaf/base/result.hpp>
+#include <sheaf/memory/page_allocator.hpp>
+#include <sheaf/memory/virtual_arena.hpp>
+#include <sheaf/page/pin_registry.hpp>
+
+namespace sheaf::inline v0 {
+
+struct frame_store_options {
+  std::size_t bytes_max = std::size_t{1} << 40;          ///< over all frames
+  std::size_t history_bytes_max = std::size_t{1} << 36;  ///< over superseded frames
+  std::uint32_t slot_count = 0;
+};
+
+/// One page that got another frame.
+struct frame_swap {
+  std::uint32_t slot;
+  std::uint32_t old_frame;
+  std::uint64_t old_birth;
+  std::uint64_t superseded;  ///< birth of the frame that took its place
+  page_class page;
+};
+
+/// What one worker did in one commit.
+struct frame_log {
+  std::vector<frame_swap> swaps;
+  std::uint32_t reserved_used[page_class_count] = {};
+  std::uint32_t spares_used[page_class_count] = {};
+  std::uint64_t frames_copied = 0;    ///< pages copied into a frame from the allocator
+  std::uint64_t frames_reused = 0;    ///< pages brought up to date in their spare
+  std::uint64_t lines_copied = 0;     ///< lines copied for either
+
+  void clear() noexcept;
+};
+
+class frame_store {
+ public:
+  [[nodiscard]] static result<std::unique_ptr<frame_store>> create(
+      const frame_store_options& options) noexcept;
+  ~frame_store() = default;
+  frame_store(const frame_store&) = delete;
+  frame_store& operator=(const frame_store&) = delete;
+
+  /// Gives `slot` its first frame, all zero, born at epoch 1.
+  [[nodiscard]] status create_page(std::uint32_t slot, page_class page) noexcept;
+
+  /// The page table. Workers read it plainly between their own stores.
+  [[nodiscard]] const std::uint32_t* frames() const noexcept { return table_.get(); }
+  [[nodiscard]] std::byte* base(page_class page) const noexcept { return allocator_->base(page); }
+  [[nodiscard]] std::byte* current(std::uint32_t slot, page_class page) const noexcept {
+    return base(page) + (std::size_t{table_[slot]} << byte_shift(page));
+  }
+  [[nodiscard]] page_allocator& allocator() noexcept { return *allocator_; }
+  [[nodiscard]] const page_allocator& allocator() const noexcept { return *allocator_; }
+
+  /// The page as epoch `epoch` has it; valid and still while `pin` protects that epoch.
+  [[nodiscard]] const std::byte* visible(std::uint32_t slot, page_class page, std::uint64_t epoch,
+                                         pin_registry& pins,
+                                         pin_registry::slot_index pin) const noexcept;
+
+  /// Begins a commit at `epoch`. Frames born at or before `newest_pinned` get replaced, others change
+  /// in place (0: all change in place).
+  void begin_commit(std::uint64_t epoch, std::uint64_t newest_pinned) noexcept;
+  /// Sets aside frames and room in each of `logs` for `counts` replacements by size class;
+  /// `out_of_memory` or `history_full` with nothing changed. Afterwards `replace` cannot fail.
+  [[nodiscard]] status reserve(std::span<const std::uint64_t, page_class_count> counts,
+                               std::span<frame_log* const> logs) noexcept;
+
+  [[nodiscard]] bool all_in_place() const noexcept { return newest_pinned_ == 0; }
+  [[nodiscard]] bool changes_in_place(std::uint32_t slot, page_class page) const noexcept {
+    return meta(page, table_[slot]).birth > newest_pinned_;
+  }
+  /// Gives `slot` a frame of this commit and returns its address. Lines outside `overwritten` hold
+  /// the old content; those inside hold anything.
+  std::byte* replace(std::uint32_t slot, page_class page, line_mask overwritten,
+                     frame_log& log) noexcept;
+  /// Adds to the difference between a page's frame and its spare; where spares are kept, the
+  /// committer says it for every changed page before `end_commit`.
+  void note_changed(std::uint32_t slot, page_class page, line_mask changed) noexcept {
+    meta(page, table_[slot]).difference |= changed;
+  }
+
+  /// Puts every replaced page back and gives the reservation back. Content and chains are as before
+  /// `begin_commit`; the logs are empty.
+  void roll_back(std::span<frame_log* const> logs, const pin_registry& pins) noexcept;
+  /// Sorts what the commit superseded: still visible, spare, or free. Gives back what is left of the
+  /// reservation.
+  void end_commit(std::span<frame_log* const> logs, const pin_registry& pins,
+                  bool keep_spares) noexcept;
+  /// Frees superseded frames whose last pin is gone. O(pins + frames concerned).
+  void reclaim(const pin_registry& pins) noexcept;
+
+  [[nodiscard]] std::uint64_t history_bytes() const noexcept {
+    return history_bytes_.load(std::memory_order_relaxed);  // a hint to closers, a figure to people
+  }
+  [[nodiscard]] std::uint64_t spare_bytes() const noexcept { return spare_bytes_; }
+  [[nodiscard]] std::uint32_t slot_count() const noexcept { return slot_count_; }
+  /// Walks every chain and checks invariants 1 and 3. O(frames).
+  [[nodiscard]] bool is_consistent(std::span<const page_class> page_of_slot) const;
+
+ private:
+  struct frame_meta {
+    std::uint64_t birth;       ///< epoch from which the content is visible
+    std::uint64_t difference;  ///< lines in which it may differ from its spare
+    std::uint32_t older;       ///< the version it superseded, or no_index
+    std::uint32_t spare;       ///< or no_index
+  };
+  static_assert(sizeof(frame_meta) == 24);
+  static constexpr std::uint32_t none = 0xffff'ffffu;
+
+  struct limbo_frame {
+    page_class page;
+    std::uint32_t frame;
+  };
+  /// Superseded frames whose newest pin is `pin` (0: only an opening pin protects them).
+  struct bucket {
+    std::uint64_t pin;
+    std::vector<frame_swap> swaps;
+  };
+
+  explicit frame_store(const frame_store_options& options);
+  static status grow_meta_hook(void* context, page_class page, std::uint32_t frame_limit) noexcept;
+
+  [[nodiscard]] frame_meta& meta(page_class page, std::uint32_t frame) const noexcept {
+    return meta_[static_cast<unsigned>(page)][frame];
+  }
+  void keep(const frame_swap& swap, std::uint64_t pin);
+  void unlink(const frame_swap& swap) noexcept;
+  void sort_out(const frame_swap& swap, const pin_view& pins, bool is_new, bool keep_spares);
+  void release_unlinked(const pin_registry& pins) noexcept;
+  void roll_back_one(frame_log& log) noexcept;
+  void settle_log(const frame_log& log) noexcept;
+  void unreserve_rest() noexcept;
+
+  // Constant after construction.
+  std::uint32_t slot_count_;
+  std::size_t history_bytes_max_;
+  std::unique_ptr<page_allocator> allocator_;
+  virtual_arena meta_arenas_[page_class_count];
+  frame_meta* meta_[page_class_count] = {};
+
+  // Written by the committer; `visible` reads the table and metadata through atomic_ref.
+  std::unique_ptr<std::uint32_t[]> table_;
+  std::uint64_t epoch_ = 0;
+  std::uint64_t newest_pinned_ = 0;
+  std::uint64_t reserved_[page_class_count] = {};
+  std::vector<bucket> buckets_;             ///< rising by pin
+  std::vector<frame_swap> to_spare_;        ///< unlinked, to become spares
+  std::vector<limbo_frame> limbo_;          ///< unlinked, to be freed
+  std::vector<frame_swap> moving_;          ///< scratch of `reclaim`
+  pin_view scanned_;
+  std::atomic<std::uint64_t> history_bytes_{0};
+  std::uint64_t spare_bytes_ = 0;
+};
+
+}  // namespace sheaf::inline v0

@@ -1,0 +1,328 @@
+#include <sheaf/page/frame_store.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <new>
+
+namespace sheaf::inline v0 {
+
+namespace {
+
+/// Where the system refuses the address space for side tables of 2^32 frames, half is asked for, down
+/// to this many frames.
+constexpr std::uint64_t frames_per_table_min = std::uint64_t{1} << 20;
+
+template <class T>
+std::atomic_ref<T> shared(T& value) noexcept {
+  return std::atomic_ref<T>(value);
+}
+
+void copy_lines(std::byte* to, const std::byte* from, line_mask lines, page_class page) noexcept {
+  if (lines == first_lines(lines_of(page))) {
+    std::memcpy(to, from, bytes_of(page));
+    return;
+  }
+  for_each_line(lines, [&](unsigned line) {
+    std::memcpy(to + line * line_size, from + line * line_size, line_size);
+  });
+}
+
+}  // namespace
+
+void frame_log::clear() noexcept {
+  swaps.clear();
+  std::fill(std::begin(reserved_used), std::end(reserved_used), 0u);
+  std::fill(std::begin(spares_used), std::end(spares_used), 0u);
+  frames_copied = frames_reused = lines_copied = 0;
+}
+
+frame_store::frame_store(const frame_store_options& options)
+    : slot_count_(options.slot_count),
+      history_bytes_max_(options.history_bytes_max),
+      table_(std::make_unique<std::uint32_t[]>(std::max(options.slot_count, 1u))) {
+  std::fill_n(table_.get(), slot_count_, none);
+}
+
+result<std::unique_ptr<frame_store>> frame_store::create(
+    const frame_store_options& options) noexcept {
+  std::unique_ptr<frame_store> store(new frame_store(options));
+  for (unsigned size = 0; size < page_class_count; ++size) {
+    std::uint64_t frames = std::uint64_t{1} << 32;
+    auto arena = virtual_arena::reserve(frames * sizeof(frame_meta), arena_backing::small);
+    while (!arena && (frames >>= 1) >= frames_per_table_min) {
+      arena = virtual_arena::reserve(frames * sizeof(frame_meta), arena_backing::small);
+    }
+    if (!arena) return arena.error();
+    store->meta_arenas_[size] = std::move(*arena);
+    store->meta_[size] = reinterpret_cast<frame_meta*>(store->meta_arenas_[size].base());
+  }
+  page_allocator_options allocator_options;
+  allocator_options.bytes_max = options.bytes_max;
+  allocator_options.on_grow = {.function = grow_meta_hook, .context = store.get()};
+  auto allocator = page_allocator::create(allocator_options);
+  if (!allocator) return allocator.error();
+  store->allocator_ = std::move(*allocator);
+  return store;
+}
+
+status frame_store::grow_meta_hook(void* context, page_class page,
+                                   std::uint32_t frame_limit) noexcept {
+  auto* store = static_cast<frame_store*>(context);
+  return store->meta_arenas_[static_cast<unsigned>(page)].commit_to(std::size_t{frame_limit} *
+                                                                    sizeof(frame_meta));
+}
+
+status frame_store::create_page(std::uint32_t slot, page_class page) noexcept {
+  const frame_id frame = allocator_->allocate_zeroed(page);
+  if (frame == no_frame) return allocator_->exhausted_status(page);
+  meta(page, index_of(frame)) = {.birth = 1, .difference = 0, .older = none, .spare = none};
+  table_[slot] = index_of(frame);
+  return {};
+}
+
+const std::byte* frame_store::visible(std::uint32_t slot, page_class page, std::uint64_t epoch,
+                                      pin_registry& pins,
+                                      pin_registry::slot_index pin) const noexcept {
+  // acquire: pairs with the release in `replace`; the metadata of the frame is visible with it.
+  std::uint32_t frame = shared(table_[slot]).load(std::memory_order_acquire);
+  // relaxed: ordered by the load above; see invariant 5 for a frame reused in between.
+  if (shared(meta(page, frame).birth).load(std::memory_order_relaxed) > epoch) {
+    pins.enter_walk(pin);
+    frame = shared(table_[slot]).load();
+    while (shared(meta(page, frame).birth).load(std::memory_order_relaxed) > epoch) {
+      // acquire: pairs with the releases in `replace` and `unlink`.
+      frame = shared(meta(page, frame).older).load(std::memory_order_acquire);
+      SHEAF_ASSERT(frame != none, "pin-protects");
+    }
+    pins.leave_walk(pin);
+  }
+  return base(page) + (std::size_t{frame} << byte_shift(page));
+}
+
+void frame_store::begin_commit(std::uint64_t epoch, std::uint64_t newest_pinned) noexcept {
+  epoch_ = epoch;
+  newest_pinned_ = newest_pinned;
+}
+
+status frame_store::reserve(std::span<const std::uint64_t, page_class_count> counts,
+                            std::span<frame_log* const> logs) noexcept {
+  std::uint64_t bytes = 0;
+  std::uint64_t pages = 0;
+  for (unsigned size = 0; size < page_class_count; ++size) {
+    bytes += counts[size] * bytes_of(static_cast<page_class>(size));
+    pages += counts[size];
+  }
+  if (history_bytes() + bytes > history_bytes_max_) {
+    return make_status(status_code::history_full, subsystem::page,
+                       "old versions held by open snapshots fill the history budget",
+                       "%llu bytes held, up to %llu more needed, the limit is %llu",
+                       static_cast<unsigned long long>(history_bytes()),
+                       static_cast<unsigned long long>(bytes),
+                       static_cast<unsigned long long>(history_bytes_max_));
+  }
+  try {
+    for (frame_log* log : logs) log->swaps.reserve(pages);
+  } catch (const std::bad_alloc&) {
+    return make_status(status_code::out_of_memory, subsystem::page,
+                       "no memory to keep track of replaced pages", "%llu pages",
+                       static_cast<unsigned long long>(pages));
+  }
+  for (unsigned size = 0; size < page_class_count; ++size) {
+    if (counts[size] == 0) continue;
+    if (status got = allocator_->reserve(static_cast<page_class>(size), counts[size]);
+        !got.is_ok()) {
+      unreserve_rest();
+      return got;
+    }
+    reserved_[size] = counts[size];
+  }
+  return {};
+}
+
+void frame_store::settle_log(const frame_log& log) noexcept {
+  for (unsigned size = 0; size < page_class_count; ++size) {
+    reserved_[size] -= log.reserved_used[size];
+    spare_bytes_ -= log.spares_used[size] * bytes_of(static_cast<page_class>(size));
+  }
+}
+
+void frame_store::unreserve_rest() noexcept {
+  for (unsigned size = 0; size < page_class_count; ++size) {
+    if (reserved_[size] == 0) continue;
+    allocator_->unreserve(static_cast<page_class>(size), reserved_[size]);
+    reserved_[size] = 0;
+  }
+}
+
+std::byte* frame_store::replace(std::uint32_t slot, page_class page, line_mask overwritten,
+                                frame_log& log) noexcept {
+  const std::uint32_t old = table_[slot];
+  frame_meta& old_meta = meta(page, old);
+  SHEAF_DASSERT(old_meta.birth <= newest_pinned_, "copy-on-write");
+  const line_mask all = first_lines(lines_of(page));
+  line_mask carried = all & ~overwritten;
+  std::uint32_t fresh = old_meta.spare;
+  if (fresh != none) {
+    carried &= old_meta.difference;
+    old_meta.spare = none;
+    ++log.spares_used[static_cast<unsigned>(page)];
+    ++log.frames_reused;
+  } else {
+    fresh = index_of(allocator_->allocate_reserved(page));
+    ++log.reserved_used[static_cast<unsigned>(page)];
+    ++log.frames_copied;
+  }
+  log.lines_copied += static_cast<std::uint64_t>(std::popcount(carried));
+  std::byte* to = base(page) + (std::size_t{fresh} << byte_shift(page));
+  copy_lines(to, base(page) + (std::size_t{old} << byte_shift(page)), carried, page);
+  frame_meta& fresh_meta = meta(page, fresh);
+  // relaxed: published by the release below; a walker that still holds this frame from before sees
+  // one birth or the other, both after its epoch.
+  shared(fresh_meta.birth).store(epoch_, std::memory_order_relaxed);
+  shared(fresh_meta.older).store(old, std::memory_order_relaxed);
+  fresh_meta.difference = 0;
+  fresh_meta.spare = none;
+  log.swaps.push_back({slot, old, old_meta.birth, epoch_, page});
+  // release: pairs with the acquire in `visible`.
+  shared(table_[slot]).store(fresh, std::memory_order_release);
+  return to;
+}
+
+void frame_store::roll_back(std::span<frame_log* const> logs, const pin_registry& pins) noexcept {
+  for (frame_log* log : logs) roll_back_one(*log);
+  unreserve_rest();
+  release_unlinked(pins);
+}
+
+void frame_store::roll_back_one(frame_log& log) noexcept {
+  for (auto swap = log.swaps.rbegin(); swap != log.swaps.rend(); ++swap) {
+    const std::uint32_t fresh = table_[swap->slot];
+    shared(table_[swap->slot]).store(swap->old_frame);
+    limbo_.push_back({swap->page, fresh});
+    history_bytes_.fetch_add(bytes_of(swap->page), std::memory_order_relaxed);  // see the getter
+  }
+  settle_log(log);
+  log.clear();
+}
+
+void frame_store::end_commit(std::span<frame_log* const> logs, const pin_registry& pins,
+                             bool keep_spares) noexcept {
+  bool any = false;
+  for (frame_log* log : logs) {
+    settle_log(*log);
+    any |= !log->swaps.empty();
+  }
+  unreserve_rest();
+  if (!any) return;
+  pins.scan(scanned_);
+  for (frame_log* log : logs) {
+    for (const frame_swap& swap : log->swaps) {
+      // relaxed: see the getter
+      history_bytes_.fetch_add(bytes_of(swap.page), std::memory_order_relaxed);
+      sort_out(swap, scanned_, true, keep_spares);
+    }
+  }
+  release_unlinked(pins);
+}
+
+void frame_store::reclaim(const pin_registry& pins) noexcept {
+  if (buckets_.empty() && limbo_.empty()) return;
+  pins.scan(scanned_);
+  moving_.clear();
+  std::erase_if(buckets_, [&](bucket& held) {
+    const bool alive = held.pin != 0 && std::binary_search(scanned_.epochs.begin(),
+                                                           scanned_.epochs.end(), held.pin);
+    if (!alive) moving_.insert(moving_.end(), held.swaps.begin(), held.swaps.end());
+    return !alive;
+  });
+  for (const frame_swap& swap : moving_) sort_out(swap, scanned_, false, false);
+  release_unlinked(pins);
+}
+
+void frame_store::sort_out(const frame_swap& swap, const pin_view& pins, bool is_new,
+                           bool keep_spares) {
+  if (pins.sees(swap.old_birth, swap.superseded)) {
+    keep(swap, pins.newest_within(swap.old_birth, swap.superseded));
+    return;
+  }
+  unlink(swap);
+  if (is_new && keep_spares) {
+    to_spare_.push_back(swap);
+  } else {
+    limbo_.push_back({swap.page, swap.old_frame});
+  }
+}
+
+void frame_store::keep(const frame_swap& swap, std::uint64_t pin) {
+  auto place = std::lower_bound(buckets_.begin(), buckets_.end(), pin,
+                                [](const bucket& b, std::uint64_t key) { return b.pin < key; });
+  if (place == buckets_.end() || place->pin != pin) place = buckets_.insert(place, bucket{pin, {}});
+  place->swaps.push_back(swap);
+}
+
+void frame_store::unlink(const frame_swap& swap) noexcept {
+  std::uint32_t newer = table_[swap.slot];
+  while (meta(swap.page, newer).older != swap.old_frame) {
+    newer = meta(swap.page, newer).older;
+    SHEAF_ASSERT(newer != none, "frame-has-one-place");
+  }
+  SHEAF_DASSERT(meta(swap.page, swap.old_frame).birth == swap.old_birth, "frame-has-one-place");
+  const std::uint32_t rest = meta(swap.page, swap.old_frame).older;
+  shared(meta(swap.page, newer).older).store(rest);
+  // A superseded frame takes its own spare along: nobody could use it any more.
+  frame_meta& old_meta = meta(swap.page, swap.old_frame);
+  if (old_meta.spare != none) {
+    limbo_.push_back({swap.page, old_meta.spare});
+    history_bytes_.fetch_add(bytes_of(swap.page), std::memory_order_relaxed);  // see the getter
+    spare_bytes_ -= bytes_of(swap.page);
+    old_meta.spare = none;
+  }
+}
+
+void frame_store::release_unlinked(const pin_registry& pins) noexcept {
+  if ((limbo_.empty() && to_spare_.empty()) || pins.is_walked()) {
+    for (const frame_swap& swap : to_spare_) limbo_.push_back({swap.page, swap.old_frame});
+    to_spare_.clear();
+    return;
+  }
+  std::uint64_t bytes = 0;
+  for (const frame_swap& swap : to_spare_) {
+    frame_meta& newest = meta(swap.page, table_[swap.slot]);
+    SHEAF_DASSERT(newest.birth == swap.superseded && newest.spare == none, "frame-has-one-place");
+    newest.spare = swap.old_frame;
+    bytes += bytes_of(swap.page);
+    spare_bytes_ += bytes_of(swap.page);
+  }
+  to_spare_.clear();
+  for (const limbo_frame& held : limbo_) {
+    allocator_->deallocate(held.page, frame_id{held.frame});
+    bytes += bytes_of(held.page);
+  }
+  limbo_.clear();
+  history_bytes_.fetch_sub(bytes, std::memory_order_relaxed);  // see the getter
+}
+
+bool frame_store::is_consistent(std::span<const page_class> page_of_slot) const {
+  std::vector<bool> seen[page_class_count];
+  for (unsigned size = 0; size < page_class_count; ++size) {
+    seen[size].resize(allocator_->frame_limit(static_cast<page_class>(size)));
+  }
+  for (std::uint32_t slot = 0; slot < slot_count_; ++slot) {
+    const page_class page = page_of_slot[slot];
+    std::vector<bool>& used = seen[static_cast<unsigned>(page)];
+    std::uint64_t birth_above = ~std::uint64_t{0};
+    for (std::uint32_t frame = table_[slot]; frame != none; frame = meta(page, frame).older) {
+      const frame_meta& here = meta(page, frame);
+      if (frame >= used.size() || used[frame] || here.birth >= birth_above) return false;
+      used[frame] = true;
+      birth_above = here.birth;
+      if (here.spare == none) continue;
+      if (here.spare >= used.size() || used[here.spare]) return false;
+      used[here.spare] = true;
+    }
+  }
+  return true;
+}
+
+}  // namespace sheaf::inline v0
