@@ -53,18 +53,18 @@ function(sheaf_add_benchmark name)
                                              "${PROJECT_SOURCE_DIR}/bench")
 endfunction()
 
-# sheaf_add_compile_fail(NAME a.cpp EXPECT "regex"): a ctest that compiles the file without linking
-# and passes only where the compiler refuses it with a message that matches. Without EXPECT it is a
-# positive control: the file must compile.
+# sheaf_add_compile_fail(NAME a.cpp [EXPECT "regex"] [OPTIONS ...]): a ctest that compiles the file
+# without linking and passes only where the compiler refuses it with a message that matches. Without
+# EXPECT it is a positive control: the file must compile.
 function(sheaf_add_compile_fail name source)
   if(NOT SHEAF_WITH_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(PARSE_ARGV 2 arg "" "EXPECT" "")
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "EXPECT" "OPTIONS")
   cmake_path(ABSOLUTE_PATH source NORMALIZE OUTPUT_VARIABLE file)
   add_test(NAME compile_fail.${name}
            COMMAND "${CMAKE_COMMAND}" "-DCOMPILER=${CMAKE_CXX_COMPILER}" "-DSOURCE=${file}"
-                   "-DINCLUDE=${PROJECT_SOURCE_DIR}/include" "-DEXPECT=${arg_EXPECT}" -P
+                   "-DINCLUDE=${PROJECT_SOURCE_DIR}/include" "-DEXPECT=${arg_EXPECT}" "-DOPTIONS=${arg_OPTIONS}" -P
                    "${PROJECT_SOURCE_DIR}/cmake/compile_fail.cmake")
   set_tests_properties(compile_fail.${name} PROPERTIES LABELS "fast;compile_fail" TIMEOUT 120)
 endfunction()
