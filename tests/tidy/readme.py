@@ -1,5 +1,5 @@
-"""readme.py ROOT WORK COMPILER [FLAG...]: every ```cpp block of README.md compiles, runs, exits with
-0, and prints exactly what the ```text block after it says. A block without `main` becomes its body.
+"""readme.py ROOT WORK COMPILER [FLAG...]: every ```cpp block of README.md compiles, runs, exits 0,
+and prints exactly what the ```text block after it says. A block without `main` becomes its body.
 """
 
 import pathlib
