@@ -181,8 +181,8 @@ status delta::open_set(array_id array, dtype type, merge_operator op,
   if (status reserved = reserve_piece(columns_size()); !reserved.is_ok()) return reserved;
   std::byte* values = take(columns_size());
   if (values == nullptr) return no_memory(columns_size());
-  delta_piece piece = piece_of(array, type, op,
-                               is_wide ? piece_kind::scatter64 : piece_kind::scatter32, 0);
+  delta_piece piece =
+      piece_of(array, type, op, is_wide ? piece_kind::scatter64 : piece_kind::scatter32, 0);
   piece.values = values;
   piece.columns = values + rounded(capacity << size_shift(type));
   pieces_.push_back(piece);
@@ -206,8 +206,8 @@ void delta::close_set() noexcept {
     std::byte* values = open_.next_value - (piece.count << size_shift(piece.type));
     std::memmove(values + values_now, values + values_before, piece.count * index_size);
     piece.columns = values + values_now;
-    const std::size_t returned = values_before + rounded(open_.capacity * index_size) -
-                                 values_now - rounded(piece.count * index_size);
+    const std::size_t returned = values_before + rounded(open_.capacity * index_size) - values_now -
+                                 rounded(piece.count * index_size);
     block_used_ -= returned;
     byte_count_ -= returned;
   }
@@ -300,8 +300,8 @@ status delta::lines(array_id array, dtype type, merge_operator op, page_class si
                        static_cast<unsigned long long>(first_line),
                        static_cast<unsigned long long>(mask), page_lines);
   }
-  delta_piece piece = piece_of(array, type, op, piece_kind::lines,
-                               static_cast<std::uint64_t>(std::popcount(mask)));
+  delta_piece piece =
+      piece_of(array, type, op, piece_kind::lines, static_cast<std::uint64_t>(std::popcount(mask)));
   const std::uint64_t whole_line = first_lines(64u >> size_shift(type));
   for (std::uint64_t k = 0; k < piece.count; ++k) {
     if ((element_masks[k] & ~whole_line) != 0) {

@@ -89,10 +89,8 @@ void apply_lines(lines_body body, const scatter_target& target, const delta_piec
 std::uint64_t element_end(const apply_table& table, const delta_piece& piece) noexcept {
   switch (piece.kind) {
     case piece_kind::range: return one_past(piece.first + (piece.count - 1));
-    case piece_kind::scatter32:
-      return table.max_index32(piece.indices32(), piece.count) + 1;
-    case piece_kind::scatter64:
-      return one_past(table.max_index64(piece.indices64(), piece.count));
+    case piece_kind::scatter32: return table.max_index32(piece.indices32(), piece.count) + 1;
+    case piece_kind::scatter64: return one_past(table.max_index64(piece.indices64(), piece.count));
     case piece_kind::lines: break;
   }
   const unsigned shift = line_elements_shift(piece.type);

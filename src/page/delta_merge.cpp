@@ -2,10 +2,10 @@
 /// `merge` of two deltas.
 ///
 /// An array that both change is taken apart into single changes, which are sorted by (element,
-/// order of application) and reduced element by element. What is left of an element is a short list of changes that
-/// do not merge; its n-th group of equal operators goes to *level* n, and a level's changes of one
-/// operator become one scatter piece, runs of neighbours range pieces. Within a level an element
-/// occurs under one operator only, so the pieces of a level may come in any order.
+/// order of application) and reduced element by element. What is left of an element is a short list
+/// of changes that do not merge; its n-th group of equal operators goes to *level* n, and a level's
+/// changes of one operator become one scatter piece, runs of neighbours range pieces. Within a
+/// level an element occurs under one operator only, so the pieces of a level may come in any order.
 #include <algorithm>
 #include <cstring>
 #include <iterator>
@@ -20,7 +20,8 @@
 namespace sheaf::inline v0 {
 namespace {
 
-// Where a run of neighbours is at least this long, a range piece (64 bytes) is smaller than indices.
+// Where a run of neighbours is at least this long, a range piece (64 bytes) is smaller than
+// indices.
 constexpr std::size_t run_length_min = 32;
 
 struct change {
@@ -32,7 +33,8 @@ struct change {
 
 std::uint64_t load_value(const void* values, std::uint64_t k, unsigned shift) noexcept {
   std::uint64_t value = 0;
-  std::memcpy(&value, static_cast<const std::byte*>(values) + (k << shift), std::size_t{1} << shift);
+  std::memcpy(&value, static_cast<const std::byte*>(values) + (k << shift),
+              std::size_t{1} << shift);
   return value;
 }
 
@@ -70,10 +72,9 @@ void take_apart(std::vector<change>& changes, const delta_piece& piece) {
   const unsigned shift = size_shift(piece.type);
   if (piece.kind != piece_kind::lines) {
     for (std::uint64_t k = 0; k < piece.count; ++k) {
-      const std::uint64_t index = piece.kind == piece_kind::range ? piece.first + k
-                                  : piece.kind == piece_kind::scatter32
-                                      ? piece.indices32()[k]
-                                      : piece.indices64()[k];
+      const std::uint64_t index = piece.kind == piece_kind::range       ? piece.first + k
+                                  : piece.kind == piece_kind::scatter32 ? piece.indices32()[k]
+                                                                        : piece.indices64()[k];
       changes.push_back({index, load_value(piece.values, k, shift), 0, piece.op});
     }
     return;

@@ -2,18 +2,20 @@
 /// A delta: a private columnar batch of changes to source arrays. What a transaction holds.
 ///
 /// Terms: a *piece* is a run of changes to one array by one operator; its columns (indices, values)
-/// are plain arrays. Pieces of one array apply in the order of `pieces()`; pieces of different arrays
-/// are independent of one another.
+/// are plain arrays. Pieces of one array apply in the order of `pieces()`; pieces of different
+/// arrays are independent of one another.
 ///
 /// Invariants
-///  1. Columns of owned pieces never move while the delta lives, not even when it is moved: they lie
-///     in blocks that are never reallocated.
+///  1. Columns of owned pieces lie in blocks that are never reallocated. Those of the last piece
+///     may move when the next call adds one; else none does while the delta lives, even when it is
+///     moved.
 ///  2. A call that returns an error changed nothing.
-///  3. `byte_size() <= bytes_max()` (promise P6). Borrowed columns are the host's and count nothing.
+///  3. `byte_size() <= bytes_max()` (promise P6). Borrowed columns are the host's and count
+///     nothing.
 ///  4. No piece is empty, and none has an operator its element type lacks.
 ///
-/// A delta knows nothing about arrays: whether an index lies inside its array and whether the type is
-/// the array's is for the caller to judge, before the call.
+/// A delta knows nothing about arrays: whether an index lies inside its array and whether the type
+/// is the array's is for the caller to judge, before the call.
 ///
 /// Thread safety: none; a delta belongs to one thread at a time.
 /// Cost: `set` on the same (array, type, operator) as the call before it is a handful of ns; the
@@ -49,13 +51,13 @@ struct delta_piece {
   dtype type;
   merge_operator op;
   piece_kind kind;
-  page_class size;          ///< lines: the page the mask spans; else unspecified
-  bool is_borrowed;         ///< the columns are the host's
-  std::uint64_t first;      ///< range: its first element; lines: the line of mask bit 0; else 0
-  std::uint64_t count;      ///< range, scatter: elements; lines: set bits of `mask`
-  line_mask mask;           ///< lines: which lines; else 0
-  const void* values;       ///< elements, or 64 bytes per set line; no alignment promised if borrowed
-  const void* columns;      ///< scatter: indices; lines: element masks; range: null
+  page_class size;      ///< lines: the page the mask spans; else unspecified
+  bool is_borrowed;     ///< the columns are the host's
+  std::uint64_t first;  ///< range: its first element; lines: the line of mask bit 0; else 0
+  std::uint64_t count;  ///< range, scatter: elements; lines: set bits of `mask`
+  line_mask mask;       ///< lines: which lines; else 0
+  const void* values;   ///< elements, or 64 bytes per set line; no alignment promised if borrowed
+  const void* columns;  ///< scatter: indices; lines: element masks; range: null
 
   [[nodiscard]] const std::uint32_t* indices32() const noexcept {
     return static_cast<const std::uint32_t*>(columns);
@@ -87,9 +89,9 @@ class delta {
   delta& operator=(const delta&) = delete;
   ~delta() = default;
 
-  /// Merges the element at `value` into element `index`. Consecutive calls with the same array, type
-  /// and operator extend one open scatter piece (a long series becomes several pieces, each four
-  /// times as long as the one before).
+  /// Merges the element at `value` into element `index`. Consecutive calls with the same array,
+  /// type and operator extend one open scatter piece (a long series becomes several pieces, each
+  /// four times as long as the one before).
   status set(array_id array, dtype type, merge_operator op, std::uint64_t index,
              const void* value) noexcept {
     if (SHEAF_UNLIKELY(!is_open_for(array, type, op, index))) {
@@ -126,10 +128,10 @@ class delta {
   status scatter_borrowed(array_id array, dtype type, merge_operator op,
                           std::span<const std::uint64_t> indices, const void* values) noexcept;
 
-  /// Merges lines of the page that begins at line `first_line` of the array: for the k-th set bit of
-  /// `mask`, those elements of the 64 bytes at `payload + 64 k` whose bits are set in
-  /// `element_masks[k]`. `invalid_argument` where `first_line` begins no page of `size`, `mask` names
-  /// a line past that page, or an element mask names an element past its line.
+  /// Merges lines of the page that begins at line `first_line` of the array: for the k-th set bit
+  /// of `mask`, those elements of the 64 bytes at `payload + 64 k` whose bits are set in
+  /// `element_masks[k]`. `invalid_argument` where `first_line` begins no page of `size`, `mask`
+  /// names a line past that page, or an element mask names an element past its line.
   status lines(array_id array, dtype type, merge_operator op, page_class size,
                std::uint64_t first_line, line_mask mask, const std::uint64_t* element_masks,
                const void* payload) noexcept;
@@ -217,8 +219,10 @@ class delta {
 /// never merged with one another: they stay apart, in their order. Pieces of other arrays are taken
 /// over as they are; borrowed ones of `next` stay borrowed.
 ///
-/// Errors: `too_many`, `out_of_memory`; `into` is then unchanged.
-/// Cost: O(next) where no array is shared, else O(n log n) in the elements of both.
+/// Errors: `too_many`, `out_of_memory`, `type_mismatch` where the two disagree on the type of an
+/// array; `into` is then unchanged.
+/// Cost: a copy of `next` where no array is shared; else a copy of both, and O(n log n) in the
+/// elements of the shared arrays.
 status merge(delta& into, const delta& next) noexcept;
 
 }  // namespace sheaf::inline v0

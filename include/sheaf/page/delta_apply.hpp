@@ -2,8 +2,8 @@
 /// Applying deltas to pages: one table of bodies per instruction set, all giving the same bits.
 ///
 /// Shared contract of the bodies
-///  1. Pages are line-aligned and writable (for scatter: once `touch` returned); values and payloads
-///     need no alignment. Values do not overlap pages.
+///  1. Pages are line-aligned and writable (for scatter: once `touch` returned); values and
+///     payloads need no alignment. Values do not overlap pages.
 ///  2. A body writes no byte outside the elements it is given to change.
 ///  3. A line is reported as changed where at least one store into it changed bits. Two stores into
 ///     one element that cancel out in one scatter still report it.
@@ -27,20 +27,20 @@ namespace sheaf::inline v0 {
 /// One array's pages, for random access: element i lies in page `i >> page_shift`, page p in the
 /// frame at `base + (frames[p] << frame_shift)`.
 struct scatter_target {
-  const std::uint32_t* frames;  ///< current frame id by page; `touch` may change entries
-  std::byte* base;              ///< of the size class
-  std::uint32_t page_shift;     ///< log2 elements per page
-  std::uint32_t frame_shift;    ///< log2 bytes per frame
-  line_mask* masks;             ///< changed lines by page: or-ed into
+  const std::uint32_t* frames;   ///< current frame id by page; `touch` may change entries
+  std::byte* base;               ///< of the size class
+  std::uint32_t page_shift;      ///< log2 elements per page
+  std::uint32_t frame_shift;     ///< log2 bytes per frame
+  line_mask* masks;              ///< changed lines by page: or-ed into
   const std::uint64_t* touched;  ///< bitmap by page, written by `touch` alone
   void* context;
-  /// Called before the first write to a page whose bit in `touched` is clear: makes the page writable
-  /// and sets the bit. `frames[page]` may differ afterwards.
+  /// Called before the first write to a page whose bit in `touched` is clear: makes the page
+  /// writable and sets the bit. `frames[page]` may differ afterwards.
   void (*touch)(void* context, std::uint32_t page);
 };
 
-/// Merges `values` into elements [first, first + count) of one page, `count` >= 1; returns the lines
-/// that changed.
+/// Merges `values` into elements [first, first + count) of one page, `count` >= 1; returns the
+/// lines that changed.
 using range_body = line_mask (*)(std::byte* page, const void* values, std::uint32_t first,
                                  std::uint32_t count);
 /// Merges `values[k]` into element `indices[k]`, k rising. Touches each page once at most.
@@ -78,17 +78,19 @@ struct apply_table {
   return table.max_index64(indices.data(), indices.size());
 }
 /// One past the last element that `piece` can change: to be at most the array's length.
-[[nodiscard]] std::uint64_t element_end(const apply_table& table, const delta_piece& piece) noexcept;
+[[nodiscard]] std::uint64_t element_end(const apply_table& table,
+                                        const delta_piece& piece) noexcept;
 
-/// Applies a whole piece to its array: every page that gets a write is touched first, `target.masks`
-/// gains the lines that changed. The target's elements have the piece's type, its pages are at least
-/// as large as those of a `lines` piece. Cost: the changes, plus one call per page of a range.
+/// Applies a whole piece to its array: every page that gets a write is touched first,
+/// `target.masks` gains the lines that changed. The target's elements have the piece's type, its
+/// pages are at least as large as those of a `lines` piece. Cost: the changes, plus one call per
+/// page of a range.
 void apply(const apply_table& table, const scatter_target& target,
            const delta_piece& piece) noexcept;
 
-/// Changes to one page in line form, packed as `delta::lines` takes them: the k-th set bit of `mask`
-/// has `element_masks[k]` and the 64 bytes at `payload + 64 k`. Payload bytes of elements that take
-/// no part are unspecified.
+/// Changes to one page in line form, packed as `delta::lines` takes them: the k-th set bit of
+/// `mask` has `element_masks[k]` and the 64 bytes at `payload + 64 k`. Payload bytes of elements
+/// that take no part are unspecified.
 struct line_delta {
   dtype type;
   merge_operator op;

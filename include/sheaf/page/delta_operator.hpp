@@ -1,6 +1,6 @@
 /// \file
-/// Merge operators: how a change combines with the element it meets. Scalar text of each, which every
-/// apply body is made of.
+/// Merge operators: how a change combines with the element it meets. Scalar text of each, which
+/// every apply body is made of.
 ///
 /// Bit rules
 ///  1. `assign` stores the host's bits, NaN payloads included.

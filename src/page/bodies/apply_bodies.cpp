@@ -78,8 +78,7 @@ line_mask lines(std::byte* page, line_mask mask, const std::uint64_t* element_ma
   line_mask changed = 0;
   for (; mask != 0; mask &= mask - 1, ++element_masks, payload += line_size) {
     const auto line = static_cast<unsigned>(__builtin_ctzll(mask));
-    const bool differs =
-        merge_masked_line<Op, T>(page + line * line_size, payload, *element_masks);
+    const bool differs = merge_masked_line<Op, T>(page + line * line_size, payload, *element_masks);
     changed |= line_mask{differs} << line;
   }
   return changed;

@@ -1,6 +1,7 @@
 /// \file
-/// Merging one line: the inner part of every apply body, written once and vectorised by the compiler
-/// for each instruction set. All is always inlined, so that nothing is shared between sets.
+/// Merging one line: the inner part of every apply body, written once and vectorised by the
+/// compiler for each instruction set. All is always inlined, so that nothing is shared between
+/// sets.
 #pragma once
 
 #include <cstddef>
@@ -29,10 +30,11 @@ SHEAF_HD bits_of<T> merge_at(typename stored<T>::in_page* place, T value) noexce
                                  __builtin_bit_cast(bits_of<T>, merged));
 }
 
-/// Merges `count` elements; true where a bit changed. A constant `count` becomes straight vector code.
+/// Merges `count` elements; true where a bit changed. A constant `count` becomes straight vector
+/// code.
 template <merge_operator Op, element T>
-SHEAF_HD bool merge_elements(std::byte* SHEAF_RESTRICT place, const std::byte* SHEAF_RESTRICT values,
-                             std::uint32_t count) noexcept {
+SHEAF_HD bool merge_elements(std::byte* SHEAF_RESTRICT place,
+                             const std::byte* SHEAF_RESTRICT values, std::uint32_t count) noexcept {
   auto* places = reinterpret_cast<typename stored<T>::in_page*>(place);
   const auto* given = reinterpret_cast<const typename stored<T>::anywhere*>(values);
   bits_of<T> difference = 0;
@@ -47,8 +49,8 @@ template <element T>
 SHEAF_HD void spread_mask(bits_of<T>* SHEAF_RESTRICT spread, std::uint64_t word) noexcept {
   constexpr std::uint32_t count = line_size / sizeof(T);
   if constexpr (sizeof(T) == 1) {
-    // Eight bits at a time: each byte of a word keeps its own bit, a carry makes it the top bit, and
-    // times 255 fills the byte.
+    // Eight bits at a time: each byte of a word keeps its own bit, a carry makes it the top bit,
+    // and times 255 fills the byte.
     using word_in_line [[gnu::may_alias]] = std::uint64_t;
     auto* words = reinterpret_cast<word_in_line*>(spread);
     for (std::uint32_t i = 0; i < 8; ++i) {
