@@ -41,10 +41,10 @@ configure_and_build() {
 if $ci; then
   step "thread-safety analysis (clang)" sh cmake/clang.sh
   step "build under AddressSanitizer and UndefinedBehaviorSanitizer" configure_and_build asan
-  step "test under AddressSanitizer and UndefinedBehaviorSanitizer" ctest --preset asan -j2
+  step "test under AddressSanitizer and UndefinedBehaviorSanitizer" ctest --preset asan -j"$(nproc)"
   step "build under ThreadSanitizer" configure_and_build tsan
-  step "test under ThreadSanitizer" ctest --preset tsan -j2
+  step "test under ThreadSanitizer" ctest --preset tsan -j"$(nproc)"
   step "API pages" configure_and_build docs
 fi
 step "build" configure_and_build dev
-step "test" ctest --preset dev -j2
+step "test" ctest --preset dev -j"$(nproc)"

@@ -92,8 +92,9 @@ class [[nodiscard]] result {
 }  // namespace sheaf::inline v0
 
 /// Returns the status of `expression` from the enclosing function when it is not ok.
-#define SHEAF_TRY(expression)                                              \
-  do {                                                                     \
-    if (::sheaf::status sheaf_status_ = (expression); SHEAF_UNLIKELY(!sheaf_status_.is_ok())) \
-      return sheaf_status_;                                                \
+#define SHEAF_TRY(expression)                                                 \
+  do {                                                                        \
+    if (const ::sheaf::status& sheaf_status_ = (expression);                  \
+        SHEAF_UNLIKELY(!sheaf_status_.is_ok()))                               \
+      return sheaf_status_;                                                   \
   } while (false)
