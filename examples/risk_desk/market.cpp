@@ -44,6 +44,16 @@ double round_to_cents(double price) {
   return std::max(std::floor(price * 100.0 + 0.5), 1.0) / 100.0;
 }
 
+/// The columns of the file in the order of their sectors' names, else as they come.
+std::vector<std::uint32_t> columns_by_sector(const stock_table& table) {
+  std::vector<std::uint32_t> columns(table.stocks);
+  std::iota(columns.begin(), columns.end(), 0u);
+  std::stable_sort(columns.begin(), columns.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return table.sectors[a] < table.sectors[b];
+  });
+  return columns;
+}
+
 }  // namespace
 
 grouping group_by(std::span<const std::uint32_t> group_of, std::size_t group_count) {
@@ -72,23 +82,22 @@ result<market> load_market(const std::filesystem::path& file) {
   out.stocks = table->stocks;
   out.is_real = true;
   out.prices.resize(out.days * out.stocks);
-  for (std::size_t stock = 0; stock < out.stocks; ++stock)
+  const std::vector<std::uint32_t> columns = columns_by_sector(*table);
+  for (std::size_t stock = 0; stock < out.stocks; ++stock) {
+    const std::size_t column = columns[stock];
+    const std::string& sector = table->sectors[column];
+    if (out.sectors.empty() || out.sectors.back() != sector) out.sectors.push_back(sector);
+    out.sector_of_stock.push_back(static_cast<std::uint32_t>(out.sectors.size() - 1));
+    out.tickers.push_back(table->tickers[column]);
     for (std::size_t day = 0; day < out.days; ++day) {
-      const auto price = static_cast<float>(table->prices[stock * out.days + day]);
+      const auto price = static_cast<float>(table->prices[column * out.days + day]);
       if (!(price >= price_min && price <= price_max))
         return make_status(status_code::bad_format, subsystem::cli, "price out of bounds",
-                           "%g, stock %zu, day %zu of %s", static_cast<double>(price), stock, day,
+                           "%g, column %zu, row %zu of %s", static_cast<double>(price), column, day,
                            file.c_str());
       out.prices[day * out.stocks + stock] = price;
     }
-  out.sectors = table->sectors;
-  std::sort(out.sectors.begin(), out.sectors.end());
-  out.sectors.erase(std::unique(out.sectors.begin(), out.sectors.end()), out.sectors.end());
-  for (const std::string& sector : table->sectors) {
-    const auto found = std::lower_bound(out.sectors.begin(), out.sectors.end(), sector);
-    out.sector_of_stock.push_back(static_cast<std::uint32_t>(found - out.sectors.begin()));
   }
-  out.tickers = std::move(table->tickers);
   return out;
 }
 
@@ -104,7 +113,8 @@ market random_walk_market(std::size_t days, std::size_t stocks, std::uint64_t se
   splitmix64 random(seed);
   std::vector<double> price(stocks);
   for (std::size_t stock = 0; stock < stocks; ++stock) {
-    out.sector_of_stock.push_back(static_cast<std::uint32_t>(stock % gics_sectors.size()));
+    const std::size_t sector = stock * gics_sectors.size() / stocks;
+    out.sector_of_stock.push_back(static_cast<std::uint32_t>(sector));
     out.tickers.push_back("W" + std::to_string(stock));
     price[stock] = (1000 + random.below(19'000)) / 100.0;
   }

@@ -64,6 +64,8 @@ struct grouping {
 /// `group_of[i]` is the group of member i; each must be below `group_count`.
 [[nodiscard]] grouping group_by(std::span<const std::uint32_t> group_of, std::size_t group_count);
 
+/// Stocks are numbered sector by sector, within a sector in the order of the input: what a sector
+/// reads of an array by stock then lies in few lines.
 struct market {
   std::size_t days = 0;
   std::size_t stocks = 0;
@@ -80,11 +82,11 @@ struct market {
 };
 
 /// Reads the real market. Refuses what `read_rda` refuses, fewer than 2 days, and a price outside
-/// `price_min` to `price_max` (`bad_format`, naming the stock and day by number).
+/// `price_min` to `price_max` (`bad_format`, naming column and row of the file).
 [[nodiscard]] sheaf::result<market> load_market(const std::filesystem::path& file);
 
 /// A walk of any shape (`days` at least 2, `stocks` at least 10): daily returns of one market
-/// factor and one factor per stock, prices rounded to cents, ten sectors in turn.
+/// factor and one factor per stock, prices rounded to cents, ten sectors of nearly equal size.
 [[nodiscard]] market random_walk_market(std::size_t days = real_days,
                                         std::size_t stocks = real_stocks,
                                         std::uint64_t seed = walk_seed);

@@ -9,6 +9,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <numeric>
 #include <set>
@@ -52,25 +53,42 @@ TEST(SplitMix64, GivesThePublishedSequence) {
   EXPECT_EQ(random.next(), 9817491932198370423u);
 }
 
-TEST(Market, LoadsPricesByDayAndSectorsSorted) {
+TEST(Market, LoadsPricesByDayAndNumbersStocksBySector) {
+  // The file's sectors come in falling order, so its columns turn round.
   const temporary_file file(test::pack_bzip2(test::synthetic_rda()));
   const auto loaded = load_market(file.path());
   ASSERT_TRUE(loaded) << loaded.error().message();
   EXPECT_TRUE(loaded->is_real);
-  EXPECT_EQ(loaded->prices, (std::vector<float>{100, 110, 120, 101, 111, 121, 102, 112, 122, 103,
-                                                113, 123}));
+  EXPECT_EQ(loaded->prices, (std::vector<float>{120, 110, 100, 121, 111, 101, 122, 112, 102, 123,
+                                                113, 103}));
   EXPECT_EQ(loaded->sectors, (std::vector<std::string>{"Sector 0", "Sector 1", "Sector 2"}));
-  EXPECT_EQ(loaded->sector_of_stock, (std::vector<std::uint32_t>{2, 1, 0}));
-  EXPECT_EQ(loaded->tickers, (std::vector<std::string>{"T0", "T1", "T2"}));
+  EXPECT_EQ(loaded->sector_of_stock, (std::vector<std::uint32_t>{0, 1, 2}));
+  EXPECT_EQ(loaded->tickers, (std::vector<std::string>{"T2", "T1", "T0"}));
 }
 
-TEST(Market, RefusesAPriceOutOfBoundsNamingStockAndDay) {
-  const std::pair<double, const char*> cases[] = {{-12.0, "-12, stock 0, day 0"},
-                                                  {0.0, "0, stock 0, day 0"},
-                                                  {1e-5, "1e-05, stock 0, day 0"},
-                                                  {999'970.0, "1e+06, stock 3, day 1"},
-                                                  {1e300, "inf, stock 0, day 0"},
-                                                  {std::nan(""), "nan, stock 0, day 0"}};
+TEST(Market, TheRealFileHasTenSectorsInRunsOfStocks) {
+  const char* file = std::getenv("SHEAF_STOCKDATA");
+  if (file == nullptr) GTEST_SKIP() << "SHEAF_STOCKDATA names no stockdata.rda";
+  const auto loaded = load_market(file);
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  EXPECT_EQ(loaded->sectors.size(), 10u);
+  EXPECT_EQ(loaded->tickers.size(), 452u);
+  const auto& sector_of = loaded->sector_of_stock;
+  EXPECT_TRUE(std::is_sorted(sector_of.begin(), sector_of.end()));
+  const auto found = std::find(loaded->tickers.begin(), loaded->tickers.end(), "MMM");
+  const auto stock = static_cast<std::size_t>(found - loaded->tickers.begin());
+  EXPECT_EQ(loaded->sectors[sector_of[stock]], "Industrials");
+  EXPECT_EQ(loaded->day(0)[stock], 126.75f);
+  EXPECT_EQ(loaded->day(1)[stock], 126.27f);
+}
+
+TEST(Market, RefusesAPriceOutOfBoundsNamingColumnAndRow) {
+  const std::pair<double, const char*> cases[] = {{-12.0, "-2, column 1, row 0"},
+                                                  {0.0, "0, column 0, row 0"},
+                                                  {1e-5, "1e-05, column 0, row 0"},
+                                                  {999'970.0, "1e+06, column 3, row 1"},
+                                                  {1e300, "inf, column 3, row 0"},
+                                                  {std::nan(""), "nan, column 3, row 0"}};
   for (const auto& [first, where] : cases) {
     const test::rda_shape shape{.stocks = 4, .named_stocks = 4, .first_price = first};
     const temporary_file file(test::pack_bzip2(test::synthetic_rda(shape)));
@@ -158,7 +176,7 @@ TEST(Positions, TakeTheSectorOfTheirStock) {
   const market walk = random_walk_market(2, 20, 1);
   const position_book book = draw_positions(walk, 100, 1);
   const auto sectors = sector_of_position(walk, book);
-  for (std::size_t i = 0; i < book.size(); ++i) EXPECT_EQ(sectors[i], book.stock_of[i] % 10);
+  for (std::size_t i = 0; i < book.size(); ++i) EXPECT_EQ(sectors[i], book.stock_of[i] / 2);
 }
 
 TEST(TickStream, ReplaysEveryPriceOnceDayByDay) {

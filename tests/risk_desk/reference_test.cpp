@@ -136,8 +136,9 @@ TEST(Reference, RoundsScenarioSumsOncePerStockInRisingOrder) {
   const std::size_t scenarios = walk.scenario_count();
   for (std::size_t sector = 0; sector < walk.sectors.size(); ++sector)
     for (std::size_t s = 0; s < scenarios; ++s) {
-      float sum = out.stock_exposure[sector] * returns[sector * scenarios + s];
-      for (std::size_t j = sector + 10; j < walk.stocks; j += 10)
+      const std::size_t first = sector * 4;
+      float sum = out.stock_exposure[first] * returns[first * scenarios + s];
+      for (std::size_t j = first + 1; j < first + 4; ++j)
         sum = std::fma(out.stock_exposure[j], returns[j * scenarios + s], sum);
       ASSERT_EQ(bits(out.sector_scenario[sector * scenarios + s]), bits(sum));
     }
@@ -150,7 +151,7 @@ TEST(Reference, HasFixedBitsOnTheRandomWalk) {
   all.recompute(walk.day(1257), walk.day(1256), out);
   EXPECT_EQ(bits(out.total_value), 1267440314u);
   EXPECT_EQ(bits(out.total_profit), 3369361634u);
-  EXPECT_EQ(bits(out.value_at_risk), 1235809395u);
+  EXPECT_EQ(bits(out.value_at_risk), 1235809394u);
 }
 
 TEST(FirstDifference, NamesTheArrayAndIndexOfASingleFlippedBit) {
