@@ -76,7 +76,7 @@ struct page_allocator_options {
   /// Address space for each class. Less is reserved where `bytes_max` or 32-bit ids need no more,
   /// and half as often as needed where the system refuses; never less than one arena step.
   std::size_t reserve_per_class = std::size_t{1} << 40;
-  growth_hook on_grow;
+  growth_hook on_grow = {};
 };
 
 /// Counts of one class, or of all. Exact while no other thread is inside the allocator, else each
