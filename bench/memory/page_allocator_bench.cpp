@@ -85,7 +85,7 @@ void hot_pair(benchmark::State& state) {
     touch(page);
     pages.deallocate(page);
   }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+  state.SetItemsProcessed(state.iterations());
 }
 
 template <class Allocator>
@@ -103,7 +103,7 @@ void random_64_mib(benchmark::State& state) {
     touch(page = pages.allocate());
   }
   for (void* const page : held) pages.deallocate(page);
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+  state.SetItemsProcessed(state.iterations());
 }
 
 /// The calling thread allocates and hands over, another frees. The queue is a ring of 4096 slots
@@ -133,7 +133,7 @@ void producer_consumer(benchmark::State& state) {
     }
     consumer.join();
   }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * batch));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(batch));
   state.counters["page"] =
       benchmark::Counter(static_cast<double>(batch), benchmark::Counter::kIsIterationInvariantRate |
                                                          benchmark::Counter::kInvert);

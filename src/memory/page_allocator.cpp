@@ -74,8 +74,8 @@ status page_allocator::reserve_arenas(std::size_t reserve_per_class) noexcept {
     if (!frames) return frames.error();
     guarded.frames = std::move(*frames);
     base_[c] = guarded.frames.base();
-    frames_max_[c] =
-        std::min<std::uint64_t>(guarded.frames.reserved_size() >> byte_shift(size), frame_count_max);
+    frames_max_[c] = std::min<std::uint64_t>(guarded.frames.reserved_size() >> byte_shift(size),
+                                             frame_count_max);
 
     result<virtual_arena> bodies = virtual_arena::reserve(
         bodies_for(frames_max_[c]) * sizeof(magazine_body), arena_backing::small);
@@ -83,7 +83,8 @@ status page_allocator::reserve_arenas(std::size_t reserve_per_class) noexcept {
     guarded.bodies = std::move(*bodies);
     bodies_[c] = reinterpret_cast<magazine_body*>(guarded.bodies.base());
 #if defined(SHEAF_PARANOID_ASSERTS) && SHEAF_PARANOID_ASSERTS
-    result<virtual_arena> live = virtual_arena::reserve(frames_max_[c] / 8 + 8, arena_backing::small);
+    result<virtual_arena> live =
+        virtual_arena::reserve(frames_max_[c] / 8 + 8, arena_backing::small);
     if (!live) return live.error();
     guarded.live_bits = std::move(*live);
     live_bits_[c] = reinterpret_cast<std::uint64_t*>(guarded.live_bits.base());

@@ -21,7 +21,9 @@ namespace {
 /// Calls `visitor(begin, end)` for each longest run of set bits among the first `count`.
 template <class Visitor>
 void for_each_run(const std::uint64_t* words, std::uint32_t count, Visitor&& visitor) {
-  const auto is_set = [words](std::uint32_t bit) { return (words[bit / 64] >> (bit % 64) & 1) != 0; };
+  const auto is_set = [words](std::uint32_t bit) {
+    return (words[bit / 64] >> (bit % 64) & 1) != 0;
+  };
   for (std::uint32_t bit = 0; bit < count;) {
     if (words[bit / 64] >> (bit % 64) == 0) {
       bit = (bit / 64 + 1) * 64;

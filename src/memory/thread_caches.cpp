@@ -89,6 +89,7 @@ void thread_caches::remove(page_allocator& allocator) noexcept {
 void thread_caches::count(const page_allocator& allocator, page_allocator_stats& stats) noexcept {
   const mutex_lock lock(registry.guard);
   for (const thread_cache* cache = allocator.caches_; cache != nullptr; cache = cache->next) {
+    ++stats.thread_caches;
     for (unsigned c = 0; c < page_class_count; ++c) {
       for (const magazine& one : cache->magazines[c]) {
         stats.classes[c].frames_cached += one.count.load(std::memory_order_relaxed);

@@ -46,13 +46,14 @@ result<virtual_arena> virtual_arena::reserve(std::size_t bytes, arena_backing ba
                        "arena is larger than the address space", "%zu bytes", bytes);
   }
   const std::size_t size = round_up(bytes, step_size);
-  // One step more than asked, so that an aligned part can be cut out of it.
-  void* const raw = ::mmap(nullptr, size + step_size, PROT_NONE,
+  // Nearly a step more than asked, so that an aligned part can be cut out of it.
+  const std::size_t excess = step_size - os_page_size();
+  void* const raw = ::mmap(nullptr, size + excess, PROT_NONE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (raw == MAP_FAILED) {
     return make_status(status_code::out_of_memory, subsystem::memory,
                        "the system refused to reserve address space", "%zu bytes: %s",
-                       size + step_size, std::strerror(errno));
+                       size + excess, std::strerror(errno));
   }
   const auto address = reinterpret_cast<std::uintptr_t>(raw);
   const std::size_t head = round_up(address, step_size) - address;
@@ -67,8 +68,8 @@ result<virtual_arena> virtual_arena::reserve(std::size_t bytes, arena_backing ba
     ::munmap(first, head);
     ++arena.system_call_count_;
   }
-  if (head != step_size) {
-    ::munmap(arena.base_ + size, step_size - head);
+  if (head != excess) {
+    ::munmap(arena.base_ + size, excess - head);
     ++arena.system_call_count_;
   }
   return arena;

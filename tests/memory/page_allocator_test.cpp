@@ -163,7 +163,9 @@ TEST(PageAllocator, ZeroedFramesAreZeroAfterReuse) {
   const auto pages = make();
   for (const page_class size : all_classes) {
     const auto frames = allocate_all(*pages, size, 200);
-    for (const frame_id frame : frames) std::memset(pages->address(size, frame), 0xff, bytes_of(size));
+    for (const frame_id frame : frames) {
+      std::memset(pages->address(size, frame), 0xff, bytes_of(size));
+    }
     free_all(*pages, size, frames);
     for (int i = 0; i < 200; ++i) {
       const frame_id frame = pages->allocate_zeroed(size);
@@ -263,6 +265,27 @@ TEST(PageAllocator, ReservedAllocationsKeepWorkingWhereGrowthIsRefused) {
   for (int i = 0; i < 10'000; ++i) frames.push_back(pages->allocate_reserved(page_class::b512));
   EXPECT_EQ(distinct(frames).size(), 10'000u);
   EXPECT_EQ(distinct(frames).count(index_of(no_frame)), 0u);
+  EXPECT_EQ(pages->stats().total.frames_in_use, 10'000u);
+  free_all(*pages, page_class::b512, frames);
+  pages->flush_thread();
+  EXPECT_EQ(pages->stats().bytes_claimed, 0u) << "each frame carries one claim, not two";
+}
+
+TEST(PageAllocator, APartlyFilledMagazineClaimsOnlyWhatItHolds) {
+  // 512 frames of address space. Another class leaves room for 10 frames, which are then taken one
+  // at a time, so that batches of 64 do not come out even at the end of the fresh frames.
+  const auto pages =
+      make({.bytes_max = 1024 * 4096, .reserve_per_class = virtual_arena::step_size});
+  const auto large = allocate_all(*pages, page_class::b2k, 1024);
+  const auto more = allocate_all(*pages, page_class::b1k, 2008);
+  ASSERT_EQ(large.size() + more.size(), 1024u + 2008u);
+  const auto singles = allocate_all(*pages, page_class::b4k, 1000);
+  ASSERT_EQ(singles.size(), 10u);
+  free_all(*pages, page_class::b2k, large);
+  free_all(*pages, page_class::b1k, more);
+  free_all(*pages, page_class::b4k, singles);
+  pages->flush_thread();
+  EXPECT_EQ(distinct(allocate_all(*pages, page_class::b4k, 1000)).size(), 512u);
 }
 
 TEST(PageAllocatorDeathTest, AnAllocationPastItsReservationAborts) {
@@ -382,6 +405,28 @@ TEST(PageAllocator, TrimLeavesAPageOfTheSystemAloneWhileAnyFrameInItIsUsed) {
     ASSERT_EQ(page[0], std::byte{7});
     ASSERT_EQ(page[63], std::byte{7});
   }
+}
+
+TEST(PageAllocator, TrimGivesBackFramesThatFillNoMagazine) {
+  const auto pages = make();
+  const auto frames = allocate_all(*pages, page_class::b4k, 10);
+  for (const frame_id frame : frames) std::memset(pages->address(page_class::b4k, frame), 7, 4096);
+  for (std::size_t i = 1; i < 10; ++i) pages->deallocate(page_class::b4k, frames[i]);
+  EXPECT_GE(pages->trim(), 9u * 4096);
+  EXPECT_EQ(pages->address(page_class::b4k, frames[0])[0], std::byte{7});
+  for (std::size_t i = 1; i < 10; ++i) {
+    EXPECT_TRUE(is_zero(pages->address(page_class::b4k, frames[i]), 4096));
+  }
+}
+
+TEST(PageAllocator, TrimGivesBackFramesNeverHandedOutAndKeepsThemUsable) {
+  const auto pages = make({.reserve_per_class = virtual_arena::step_size});
+  auto frames = allocate_all(*pages, page_class::b4k, 100);
+  for (const frame_id frame : frames) *pages->address(page_class::b4k, frame) = std::byte{1};
+  static_cast<void>(pages->trim());
+  const auto rest = allocate_all(*pages, page_class::b4k, 1000);
+  frames.insert(frames.end(), rest.begin(), rest.end());
+  EXPECT_EQ(distinct(frames).size(), 512u);
 }
 
 TEST(PageAllocator, MetadataIsWellBelowEightBytesForEachPage) {

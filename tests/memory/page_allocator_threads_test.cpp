@@ -101,7 +101,7 @@ TEST(PageAllocatorThreads, RandomChurnOnFourThreadsKeepsEachPageItsOwners) {
 TEST(PageAllocatorThreads, ChurnAtTheLimitNeverPassesItAndLosesNothing) {
   const std::uint32_t seed = 99;
   SCOPED_TRACE(testing::Message() << "seed " << seed);
-  constexpr std::size_t bytes_max = std::size_t{1} << 20;
+  constexpr std::size_t bytes_max = std::size_t{1} << 17;
   const auto pages = make({.bytes_max = bytes_max});
   std::atomic<bool> is_over{false};
   std::atomic<bool> is_done{false};
@@ -198,6 +198,16 @@ TEST(PageAllocatorThreads, AThreadsEndReturnsItsMagazines) {
     ids.insert(index_of(frame));
   }
   EXPECT_EQ(ids.size(), count);
+}
+
+TEST(PageAllocatorThreads, ThreadsOneAfterAnotherShareOneCache) {
+  const auto pages = make();
+  for (int i = 0; i < 20; ++i) {
+    std::thread([&] {
+      pages->deallocate(page_class::b64, pages->allocate(page_class::b64));
+    }).join();
+  }
+  EXPECT_EQ(pages->stats().thread_caches, 1u);
 }
 
 TEST(PageAllocatorThreads, MagazinesOfALivingThreadCountAgainstTheLimitUntilItFlushes) {

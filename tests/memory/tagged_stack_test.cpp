@@ -212,8 +212,8 @@ TEST(TaggedStack, TheSearchFindsTheFaultOfAStackWithoutTags) {
 }
 
 TEST(TaggedStack, EveryInterleavingOfTwoThreadsThatPopAndPushKeepsEachNodeOnce) {
-  const search_result found =
-      run_all<tagged_stack>({{step::pop, step::push_last}, {step::pop, step::pop, step::push_last}});
+  const search_result found = run_all<tagged_stack>(
+      {{step::pop, step::push_last}, {step::pop, step::pop, step::push_last}});
   EXPECT_GT(found.schedules, 400u);
   EXPECT_EQ(found.faults, 0u) << found.first_fault;
 }

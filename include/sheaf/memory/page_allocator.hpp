@@ -96,7 +96,8 @@ struct page_allocator_stats {
   page_class_stats total;
   std::uint64_t bytes_claimed = 0;  ///< what counts against `bytes_max`
   std::uint64_t bytes_max = 0;
-  std::uint64_t system_calls = 0;  ///< made to reserve, commit and give back memory
+  std::uint64_t system_calls = 0;   ///< made to reserve, commit and give back memory
+  std::uint64_t thread_caches = 0;  ///< as many as threads have used it at one time; reused
 };
 
 /// The page allocator of one engine.
@@ -176,7 +177,7 @@ class page_allocator {
   struct guarded_class {
     virtual_arena frames;
     virtual_arena bodies;
-    virtual_arena live_bits;  ///< one bit for each frame in use; only under `SHEAF_PARANOID_ASSERTS`
+    virtual_arena live_bits;  ///< a bit for each frame in use, under `SHEAF_PARANOID_ASSERTS`
     std::uint32_t loose_count = 0;
     std::uint32_t loose[magazine_size];
   };
