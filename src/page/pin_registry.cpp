@@ -62,17 +62,19 @@ void pin_registry::share(slot_index slot) noexcept {
   slots_[slot].owners.fetch_add(1, std::memory_order_relaxed);  // the caller is an owner already
 }
 
-bool pin_registry::close(slot_index slot) noexcept {
-  pin_slot& mine = slots_[slot];
+bool pin_registry::drop(slot_index slot) noexcept {
   // acq_rel: the last owner sees the reads of the others done before the pin goes.
-  if (mine.owners.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
+  return slots_[slot].owners.fetch_sub(1, std::memory_order_acq_rel) == 1;
+}
+
+void pin_registry::close(slot_index slot) noexcept {
+  pin_slot& mine = slots_[slot];
   open_count_.fetch_sub(1, std::memory_order_relaxed);  // a figure for people
   // release: pairs with the scan; reads through the pin happen before the frame is reused.
   mine.pin.store(0, std::memory_order_release);
   free_.push(slot, [this](std::uint32_t index, std::uint32_t next) {
     slots_[index].next.store(next, std::memory_order_relaxed);  // ordered by the stack's exchange
   });
-  return true;
 }
 
 void pin_registry::enter_walk(slot_index slot) noexcept { slots_[slot].walkers.fetch_add(1); }

@@ -28,6 +28,7 @@
 #include <limits>
 #include <type_traits>
 
+#include <sheaf/base/bits.hpp>
 #include <sheaf/base/dtype.hpp>
 #include <sheaf/base/macros.hpp>
 
@@ -48,46 +49,11 @@ struct lane_type_of<T> {
   using type = T;
 };
 
-template <element T>
-struct bits_type_of : std::make_unsigned<T> {};
-template <>
-struct bits_type_of<float> {
-  using type = std::uint32_t;
-};
-template <>
-struct bits_type_of<double> {
-  using type = std::uint64_t;
-};
-
 }  // namespace detail
 
 /// The element type of a kernel value.
 template <kernel_value V>
 using lane_of = typename detail::lane_type_of<V>::type;
-
-/// The unsigned integer of the same width as `T`.
-template <element T>
-using bits_of = typename detail::bits_type_of<T>::type;
-
-template <class T>
-concept float_element = element<T> && std::is_floating_point_v<T>;
-template <class T>
-concept integer_element = element<T> && std::is_integral_v<T>;
-
-/// The bits of `x`.
-template <element T>
-[[nodiscard]] SHEAF_HD constexpr bits_of<T> to_bits(T x) noexcept {
-  return __builtin_bit_cast(bits_of<T>, x);
-}
-template <element T>
-[[nodiscard]] SHEAF_HD constexpr T from_bits(bits_of<T> x) noexcept {
-  return __builtin_bit_cast(T, x);
-}
-
-/// The one NaN that is ever stored: 0x7fc00000, 0x7ff8000000000000.
-template <float_element T>
-inline constexpr T canonical_nan = __builtin_bit_cast(
-    T, static_cast<bits_of<T>>(sizeof(T) == 4 ? 0x7fc0'0000u : 0x7ff8'0000'0000'0000u));
 
 /// Any NaN becomes `canonical_nan`; all else, and every integer, stays as it is. For the store
 /// only.

@@ -10,10 +10,10 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <string_view>
 #include <type_traits>
 
+#include <sheaf/base/bits.hpp>
 #include <sheaf/base/dtype.hpp>
 #include <sheaf/base/macros.hpp>
 
@@ -38,16 +38,6 @@ inline constexpr unsigned merge_operator_count = 7;
 [[nodiscard]] constexpr bool merges_exactly(merge_operator op, dtype type) noexcept {
   return op != merge_operator::add || !is_float(type);
 }
-
-/// The unsigned integer of the size of `T`.
-template <element T>
-using bits_of =
-    std::conditional_t<sizeof(T) == 1, std::uint8_t,
-                       std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>;
-
-/// The one NaN that results may be.
-template <std::floating_point T>
-inline constexpr T canonical_nan = std::numeric_limits<T>::quiet_NaN();
 
 /// What the element `old` becomes when `value` is merged into it by `Op`. Branch-free.
 template <merge_operator Op, element T>

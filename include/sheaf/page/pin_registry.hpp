@@ -22,7 +22,7 @@
 ///     one scans after the opening pin was stored.
 ///  3. A slot is handed to one snapshot at a time (tagged stack).
 ///
-/// Thread safety: `open`, `share`, `close`, `enter_walk`, `leave_walk` from any thread; `scan`,
+/// Thread safety: `open`, `share`, `drop`, `close`, `enter_walk`, `leave_walk` from any thread; `scan`,
 /// `begin_in_place`, `end_in_place`, `is_walked` from the committer only.
 /// Cost: open and close are a handful of atomic operations, O(1); a scan reads one cache line per
 /// slot ever used.
@@ -77,8 +77,10 @@ class pin_registry {
                                     readers mode) noexcept;
   /// One more owner of an open pin.
   void share(slot_index slot) noexcept;
-  /// One owner less; true when it was the last and the pin is gone.
-  bool close(slot_index slot) noexcept;
+  /// One owner less; true for the last one, who then calls `close`.
+  [[nodiscard]] bool drop(slot_index slot) noexcept;
+  /// Ends a pin that has no owner left. The slot may belong to another snapshot at once.
+  void close(slot_index slot) noexcept;
 
   /// Brackets the walk along a chain of versions: unlinked frames stay put meanwhile.
   void enter_walk(slot_index slot) noexcept;

@@ -1,0 +1,73 @@
+/// \file
+/// The engine: opens a model, commits transactions, hands out snapshots.
+///
+/// Way of a commit: validate, reserve frames, apply the delta to source pages, propagate level by
+/// level, publish the epoch with one store. One transaction is one epoch; commits from several threads
+/// queue at one mutex.
+///
+/// Invariants
+///  1. P1 `glue`: at every published epoch each eager array has the bits a full recompute from the
+///     sources gives. `audit` checks it.
+///  2. P5 `all-or-nothing`: a commit that fails leaves every bit as before; its epoch is spent.
+///  3. Frames that a commit may need are reserved before it changes anything, so built-in operators
+///     cannot fail afterwards. A commit that can reach a host function changes no frame in place.
+///
+/// Thread safety: `begin`, `snapshot`, `stats`, `last_commit`, `audit`, `close` from any thread; moving
+/// the engine object is for one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include <sheaf/base/id.hpp>
+#include <sheaf/base/result.hpp>
+#include <sheaf/engine/options.hpp>
+#include <sheaf/engine/snapshot.hpp>
+#include <sheaf/engine/transaction.hpp>
+#include <sheaf/graph/model.hpp>
+#include <sheaf/propagate/executor.hpp>
+
+namespace sheaf::inline v0 {
+
+class engine {
+ public:
+  /// Opens `declared` with all sources zero, everything derived computed; publishes epoch 1. Errors:
+  /// the mistakes of the model; `unsupported`, `invalid_argument` for options or a forced backend this
+  /// machine lacks; `out_of_memory`; `operator_failed`. O(pages + nodes).
+  [[nodiscard]] static result<engine> open(const model& declared, const engine_options& options = {});
+
+  engine(engine&&) noexcept;
+  engine& operator=(engine&&) noexcept;
+  engine(const engine&) = delete;
+  engine& operator=(const engine&) = delete;
+  /// Closes. Open snapshots and views stay valid.
+  ~engine();
+
+  /// A transaction of this engine. After `close` its calls fail with `closed`.
+  [[nodiscard]] transaction begin() noexcept;
+  /// The last published epoch, pinned. Check it like a result: `if (!now) report(now.error())`.
+  [[nodiscard]] sheaf::snapshot snapshot() noexcept;
+
+  [[nodiscard]] sheaf::epoch epoch() const noexcept;
+  /// What the last successful commit did.
+  [[nodiscard]] work_counters last_commit() const;
+  [[nodiscard]] engine_stats stats() const;
+  /// Recomputes every eager array aside and compares bit by bit. Waits for the commit in flight, and
+  /// commits wait for it. O(everything).
+  [[nodiscard]] result<audit_report> audit();
+  /// Runs every level in full once more; by P1 no bit changes. For measurements.
+  [[nodiscard]] status recompute();
+  /// Frees superseded frames and gives free memory back to the system; returns those bytes.
+  std::size_t trim();
+  /// What was declared, as this engine has it.
+  [[nodiscard]] std::shared_ptr<const model_data> declared() const noexcept;
+
+  /// Ends writing: later commits and snapshots fail with `closed`. Idempotent.
+  void close() noexcept;
+
+ private:
+  explicit engine(std::shared_ptr<engine_core> core) noexcept;
+  std::shared_ptr<engine_core> core_;
+};
+
+}  // namespace sheaf::inline v0

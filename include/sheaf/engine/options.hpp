@@ -1,0 +1,49 @@
+/// \file
+/// How an engine is opened, and what it says about itself.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include <sheaf/page/pin_registry.hpp>
+#include <sheaf/propagate/work_counters.hpp>
+
+namespace sheaf::inline v0 {
+
+/// Every limit of an engine is here (promise P6): past one a call gets a status, nothing is lost.
+struct engine_options {
+  /// Where state is kept on disk. Empty keeps it in memory, which is all this version can do:
+  /// anything else is `unsupported`.
+  std::string directory = {};
+  readers mode = readers::brief_wait;
+  /// Threads a propagation may use, the committing one included; 0: one per core. Bits do not depend
+  /// on it.
+  unsigned threads = 1;
+  std::size_t memory_bytes_max = std::size_t{1} << 40;       ///< over all frames
+  std::size_t history_bytes_max = std::size_t{1} << 36;      ///< over frames only snapshots need
+  std::size_t transaction_bytes_max = std::size_t{1} << 32;  ///< owned by one transaction
+  std::uint32_t snapshots_max = 4096;                        ///< open at once
+};
+
+/// Figures of an engine at one moment.
+struct engine_stats {
+  std::uint64_t epoch = 0;              ///< published
+  std::uint64_t commits = 0;
+  std::uint64_t failed_commits = 0;     ///< reached the committer and were rolled back or refused
+  std::uint32_t arrays = 0;
+  std::uint32_t nodes = 0;              ///< derived arrays, hidden ones included
+  std::uint32_t levels = 0;
+  std::uint64_t page_nodes = 0;         ///< pages of sources and derived arrays
+  std::uint64_t frame_bytes = 0;        ///< in use
+  std::uint64_t history_bytes = 0;      ///< of these, held for open snapshots only
+  std::uint64_t spare_bytes = 0;        ///< of these, kept for the next version of their page
+  std::uint64_t scheduling_bytes = 0;   ///< plan, masks and dirty bits
+  std::uint32_t open_snapshots = 0;
+  std::uint64_t snapshot_waits = 0;     ///< snapshots that waited for a commit in flight
+  std::string isa;
+  unsigned threads = 1;
+  work_counters work;                   ///< of all commits
+};
+
+}  // namespace sheaf::inline v0

@@ -1,0 +1,138 @@
+/// \file
+/// A transaction: a private batch of changes to source arrays, applied whole or not at all.
+///
+/// A bad call (index past the end, wrong engine, derived array, spans of different lengths) changes
+/// nothing, poisons the transaction and is what `commit` returns; `error()` tells it earlier.
+///
+/// Writes only: a transaction reads nothing, so concurrent transactions do not conflict; where two
+/// assign the same element the later commit wins.
+///
+/// Thread safety: one thread at a time. Different transactions of one engine from different threads.
+/// Cost: a `set` that follows one on the same array is about 10 ns. `scatter` and `range` copy their
+/// spans once; the `borrowed` forms do not.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include <sheaf/base/id.hpp>
+#include <sheaf/base/result.hpp>
+#include <sheaf/graph/array.hpp>
+#include <sheaf/page/delta.hpp>
+
+namespace sheaf::inline v0 {
+
+class engine_core;
+
+/// One element of an array; `{.index = 42}`.
+struct at {
+  std::uint64_t index = 0;
+};
+
+class transaction {
+ public:
+  /// Belongs to no engine: every call fails with `closed`.
+  transaction() noexcept;
+  transaction(transaction&& other) noexcept;
+  transaction& operator=(transaction&& other) noexcept;
+  transaction(const transaction&) = delete;
+  transaction& operator=(const transaction&) = delete;
+  /// Aborts what was not committed.
+  ~transaction();
+
+  template <element T>
+  void set(const array<T>& target, at where, std::type_identity_t<T> value) noexcept {
+    write_one(target.handle(), dtype_of<T>, merge_operator::assign, where.index, &value);
+  }
+  /// Merges `value` into one element.
+  template <element T>
+  void merge(const array<T>& target, merge_operator op, at where,
+             std::type_identity_t<T> value) noexcept {
+    write_one(target.handle(), dtype_of<T>, op, where.index, &value);
+  }
+  /// Elements [first, first + values.size()).
+  template <element T>
+  void range(const array<T>& target, at first, std::span<const std::type_identity_t<T>> values,
+             merge_operator op = merge_operator::assign) noexcept {
+    write_range(target.handle(), dtype_of<T>, op, first.index, values.data(), values.size(), false);
+  }
+  /// As `range`; the span stays alive and still until `commit` returns, nothing is copied.
+  template <element T>
+  void range_borrowed(const array<T>& target, at first,
+                      std::span<const std::type_identity_t<T>> values,
+                      merge_operator op = merge_operator::assign) noexcept {
+    write_range(target.handle(), dtype_of<T>, op, first.index, values.data(), values.size(), true);
+  }
+  /// values[k] goes to element indices[k], k rising; an index may occur more than once.
+  template <element T>
+  void scatter(const array<T>& target, std::span<const std::uint32_t> indices,
+               std::span<const std::type_identity_t<T>> values,
+               merge_operator op = merge_operator::assign) noexcept {
+    write_scatter(target.handle(), dtype_of<T>, op, indices, values.data(), values.size(), false);
+  }
+  template <element T>
+  void scatter(const array<T>& target, std::span<const std::uint64_t> indices,
+               std::span<const std::type_identity_t<T>> values,
+               merge_operator op = merge_operator::assign) noexcept {
+    write_scatter(target.handle(), dtype_of<T>, op, indices, values.data(), values.size(), false);
+  }
+  /// As `scatter`; both spans stay alive and still until `commit` returns, nothing is copied.
+  template <element T>
+  void scatter_borrowed(const array<T>& target, std::span<const std::uint32_t> indices,
+                        std::span<const std::type_identity_t<T>> values,
+                        merge_operator op = merge_operator::assign) noexcept {
+    write_scatter(target.handle(), dtype_of<T>, op, indices, values.data(), values.size(), true);
+  }
+  template <element T>
+  void scatter_borrowed(const array<T>& target, std::span<const std::uint64_t> indices,
+                        std::span<const std::type_identity_t<T>> values,
+                        merge_operator op = merge_operator::assign) noexcept {
+    write_scatter(target.handle(), dtype_of<T>, op, indices, values.data(), values.size(), true);
+  }
+  /// Lines of one page of the array: see `delta::lines`. `page` counts pages of the array's own size.
+  template <element T>
+  void lines(const array<T>& target, std::uint32_t page, line_mask mask,
+             std::span<const std::uint64_t> element_masks, std::span<const std::byte> payload,
+             merge_operator op = merge_operator::assign) noexcept {
+    write_lines(target.handle(), dtype_of<T>, op, page, mask, element_masks, payload);
+  }
+
+  /// The first mistake so far, or ok.
+  [[nodiscard]] const status& error() const noexcept { return error_; }
+  [[nodiscard]] bool is_empty() const noexcept { return delta_.is_empty(); }
+
+  /// Applies the changes and brings everything derived up to date; returns the epoch at which they
+  /// are visible. On an error nothing changed. The transaction is over either way. Errors: the first
+  /// mistake; `closed`; `aborted`; `reentrant`; `out_of_memory`; `history_full`; `operator_failed`
+  /// naming the array.
+  [[nodiscard]] result<epoch> commit() &&;
+  /// Drops the changes. A later commit gets `aborted`.
+  void abort() noexcept;
+
+ private:
+  friend class engine;
+  explicit transaction(std::shared_ptr<engine_core> core) noexcept;
+
+  void write_one(const array_handle& target, dtype type, merge_operator op, std::uint64_t index,
+                 const void* value) noexcept;
+  void write_range(const array_handle& target, dtype type, merge_operator op, std::uint64_t first,
+                   const void* values, std::uint64_t count, bool borrowed) noexcept;
+  template <class Index>
+  void write_scatter(const array_handle& target, dtype type, merge_operator op,
+                     std::span<const Index> indices, const void* values, std::uint64_t value_count,
+                     bool borrowed) noexcept;
+  void write_lines(const array_handle& target, dtype type, merge_operator op, std::uint32_t page,
+                   line_mask mask, std::span<const std::uint64_t> element_masks,
+                   std::span<const std::byte> payload) noexcept;
+  void remember(const status& mistake) noexcept;
+  void give_back() noexcept;
+  [[nodiscard]] bool is_writable() noexcept;
+
+  std::shared_ptr<engine_core> core_;
+  delta delta_;
+  status error_;
+  bool has_storage_ = false;  ///< `delta_` came from the engine's pool
+};
+
+}  // namespace sheaf::inline v0

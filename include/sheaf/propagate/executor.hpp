@@ -1,0 +1,103 @@
+/// \file
+/// The CPU executor: brings every derived array up to date after source pages changed.
+///
+/// Way of a commit
+///   1. The engine applies a delta to source pages, sets their line masks and marks them.
+///   2. `propagate` runs the levels in order. A level's dirty pages are known in one of two ways:
+///      *push*: the producers that changed marked them; or *pull*: every page-node of the level asks
+///      its operands. Where nearly all operands changed the level runs *full*, with no masks at all.
+///   3. A recomputed line with equal bits is not dirty, so it marks nothing (cut-off).
+///   4. `finish` clears what the commit marked; `discard` does it for a commit that failed.
+///
+/// Choice of direction, per producer level: push costs its changed pages times the mean fan-out, pull
+/// costs the fan-in of the levels that read it. The constants stand at `push_weight` and
+/// `full_threshold` in executor.cpp.
+///
+/// Invariants
+///  1. `levels-in-order`: when a level runs, every producer below it has its final bits and masks.
+///  2. Outside a commit all masks are zero and the dirty set is empty.
+///  3. The result does not depend on direction or thread count (promise P1): a body's bits depend on
+///     its operands only, and a skipped page has no operand line that changed.
+///
+/// Thread safety: one commit at a time. With `threads` > 1, ranges of pages of one level run on
+/// oneTBB; a level with little work runs on the calling thread.
+/// Cost: O(changed pages x fan-out + recomputed lines x fan-in); a chain of untouched levels is
+/// skipped by the summary of the dirty set.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include <sheaf/base/isa.hpp>
+#include <sheaf/base/result.hpp>
+#include <sheaf/graph/model_data.hpp>
+#include <sheaf/graph/plan.hpp>
+#include <sheaf/page/frame_store.hpp>
+#include <sheaf/propagate/work_counters.hpp>
+
+namespace sheaf::inline v0 {
+
+struct resolved_plan;
+
+struct executor_options {
+  isa set = isa::scalar;
+  unsigned threads = 1;  ///< at least 1
+};
+
+/// How far the current bits are from what a recompute of everything gives.
+struct audit_report {
+  std::uint64_t pages_compared = 0;
+  std::uint64_t lines_different = 0;  ///< 0 unless promise P1 is broken
+  array_id first_array = no_array;    ///< in plan order, the first array with a different line
+};
+
+class executor {
+ public:
+  /// `unsupported` or `operator_missing` where a body is lacking.
+  [[nodiscard]] static result<std::unique_ptr<executor>> create(
+      std::shared_ptr<const plan> graph, std::shared_ptr<const model_data> model,
+      frame_store& frames, const executor_options& options);
+  ~executor();
+  executor(const executor&) = delete;
+  executor& operator=(const executor&) = delete;
+
+  /// Changed lines by slot; the engine writes those of source slots.
+  [[nodiscard]] line_mask* masks() noexcept;
+  /// Says that `slot`, a source page, has a mask that is not zero.
+  void mark(std::uint32_t slot) noexcept;
+
+  /// Runs every level the marks reach. A host function's failure comes back with the array's name;
+  /// the caller then rolls frames back and calls `discard`.
+  [[nodiscard]] status propagate();
+  /// Runs every level whole, whatever is marked.
+  [[nodiscard]] status recompute();
+  /// Counts by size class the pages the marks can reach at most, sources included, as if no line
+  /// were cut off. Clears all marks.
+  void count_cone(std::span<std::uint64_t, page_class_count> counts) noexcept;
+
+  /// Clears masks and marks. `note`: tells the frame store what changed, for its spares.
+  void finish(bool note) noexcept;
+  void discard() noexcept;
+
+  /// Recomputes every eager derived page aside and compares. Changes nothing.
+  [[nodiscard]] result<audit_report> audit();
+
+  /// One log per worker; [0] is the committer's own.
+  [[nodiscard]] std::span<frame_log* const> logs() noexcept;
+  /// What the workers counted since the last call.
+  [[nodiscard]] work_counters take_counters() noexcept;
+  /// Eager derived pages and source pages by size class: the bound of any commit.
+  [[nodiscard]] std::span<const std::uint64_t, page_class_count> page_counts() const noexcept;
+  [[nodiscard]] std::uint64_t derived_page_count() const noexcept;
+  [[nodiscard]] const std::shared_ptr<const resolved_plan>& plan_in_use() const noexcept;
+  /// Bytes of masks and dirty bits.
+  [[nodiscard]] std::size_t scheduling_bytes() const noexcept;
+
+ private:
+  struct state;
+  explicit executor(std::unique_ptr<state> made);
+  std::unique_ptr<state> state_;
+};
+
+}  // namespace sheaf::inline v0

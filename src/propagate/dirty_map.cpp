@@ -1,0 +1,203 @@
+#include "propagate/dirty_map.hpp"
+
+#include <algorithm>
+
+namespace sheaf::inline v0 {
+
+namespace {
+
+/// Lines of an operand that one result element of a fold reads.
+unsigned lines_per_element(const plan_operation& op, const plan_operand& operand) noexcept {
+  return op.kind == operator_kind::fold_lines ? 1 : 1u << size_shift(operand.type);
+}
+
+std::uint32_t page_count_of(const plan& graph, const plan_operand& operand) noexcept {
+  return graph.is_source(operand.producer)
+             ? graph.sources[operand.producer].page_count
+             : graph.operation_of(graph.node_of(operand.producer)).page_count;
+}
+
+}  // namespace
+
+void dirty_map::push(std::uint32_t producer, std::uint32_t page, line_mask changed) noexcept {
+  const plan& graph = *plan_.graph;
+  const std::uint32_t last = graph.child_begin[producer + 1];
+  for (std::uint32_t i = graph.child_begin[producer]; i < last; ++i) {
+    const plan_node& node = graph.nodes[graph.children[i]];
+    const plan_operation& op = graph.operations[node.operation];
+    if (SHEAF_LIKELY(op.uniform)) {
+      mark(node.slot + page, changed);
+      continue;
+    }
+    const std::uint32_t* entries = graph.operands.data() + node.operand_begin;
+    for (std::uint32_t k = 0; k < op.operand_count; ++k) {
+      const plan_operand& operand = graph.operand_details[entries[k]];
+      if (operand.producer == producer) push_operand(node, op, operand, page, changed);
+    }
+  }
+}
+
+void dirty_map::push_into(const plan_node& node, const plan_operation& op) noexcept {
+  const plan& graph = *plan_.graph;
+  for (std::uint32_t k = 0; k < op.operand_count; ++k) {
+    const plan_operand& operand = graph.operand_details[graph.operands[node.operand_begin + k]];
+    const std::uint32_t last = operand.slot + page_count_of(graph, operand);
+    for (std::uint32_t slot = dirty_.next(operand.slot); slot < last; slot = dirty_.next(slot + 1)) {
+      push_operand(node, op, operand, slot - operand.slot, masks_[slot]);
+    }
+  }
+}
+
+void dirty_map::push_operand(const plan_node& node, const plan_operation& op,
+                             const plan_operand& operand, std::uint32_t page,
+                             line_mask changed) noexcept {
+  switch (op.kind) {
+    case operator_kind::combine:
+    case operator_kind::program: push_aligned(node, op, operand, page, changed); break;
+    case operator_kind::fold_lines:
+    case operator_kind::fold_blocks: push_fold(node, op, operand, page, changed); break;
+    case operator_kind::segment_fold:
+    case operator_kind::gather: push_indexed(node, op, operand, page, changed); break;
+    case operator_kind::host: mark(node.slot, 1); break;
+  }
+}
+
+void dirty_map::push_aligned(const plan_node& node, const plan_operation& op,
+                             const plan_operand& operand, std::uint32_t page,
+                             line_mask changed) noexcept {
+  if (operand.element != no_index) {
+    const std::uint64_t line = line_of_element(operand);
+    const unsigned shift = static_cast<unsigned>(operand.page);
+    if (line >> shift != page || (changed >> (line & (lines_of(operand.page) - 1)) & 1) == 0) {
+      return;
+    }
+    for (std::uint32_t at = 0; at < op.page_count; ++at) {
+      mark(node.slot + at, plan_.lines_of_page(op, at));
+    }
+    return;
+  }
+  const unsigned from = static_cast<unsigned>(operand.page);
+  const unsigned to = static_cast<unsigned>(op.page);
+  if (from == to) {
+    mark(node.slot + page, changed);
+  } else if (from < to) {
+    const unsigned inside = (page & ((1u << (to - from)) - 1)) << from;
+    mark(node.slot + (page >> (to - from)), changed << inside);
+  } else {
+    const std::uint32_t first = page << (from - to);
+    for (std::uint32_t part = 0; part < 1u << (from - to); ++part) {
+      const line_mask mask = changed >> (part << to) & first_lines(1u << to);
+      if (mask != 0) mark(node.slot + first + part, mask);
+    }
+  }
+}
+
+void dirty_map::push_fold(const plan_node& node, const plan_operation& op,
+                          const plan_operand& operand, std::uint32_t page,
+                          line_mask changed) noexcept {
+  const unsigned each = static_cast<unsigned>(std::countr_zero(lines_per_element(op, operand)));
+  const unsigned element_shift = plan_.operations[node.operation].element_shift;
+  const std::uint64_t first = std::uint64_t{page} * lines_of(operand.page);
+  for_each_line(changed, [&](unsigned line) {
+    const std::uint64_t result_line = (first + line) >> each >> element_shift;
+    mark(node.slot + static_cast<std::uint32_t>(result_line >> static_cast<unsigned>(op.page)),
+         line_mask{1} << (result_line & (lines_of(op.page) - 1)));
+  });
+}
+
+void dirty_map::push_indexed(const plan_node& node, const plan_operation& op,
+                             const plan_operand& operand, std::uint32_t page,
+                             line_mask changed) noexcept {
+  const index_table& table = plan_.graph->tables[op.payload];
+  const unsigned element_shift = plan_.operations[node.operation].element_shift;
+  std::uint64_t* elements = element_masks_ + plan_.indexed_begin[plan_.node_index(node)];
+  const std::uint64_t first = std::uint64_t{page} * lines_of(operand.page);
+  for_each_line(changed, [&](unsigned line) {
+    const std::uint32_t last = table.reach_offsets[first + line + 1];
+    for (std::uint32_t i = table.reach_offsets[first + line]; i < last; ++i) {
+      const std::uint32_t element = table.reach_elements[i];
+      const std::uint32_t result_line = element >> element_shift;
+      elements[result_line] |= std::uint64_t{1} << (element & ((1u << element_shift) - 1));
+      mark(node.slot + (result_line >> static_cast<unsigned>(op.page)),
+           line_mask{1} << (result_line & (lines_of(op.page) - 1)));
+    }
+  });
+}
+
+line_mask dirty_map::pull(const plan_node& node, const plan_operation& op,
+                          std::uint32_t page) const noexcept {
+  const plan& graph = *plan_.graph;
+  const std::uint32_t* entries = graph.operands.data() + node.operand_begin;
+  line_mask mask = 0;
+  if (SHEAF_LIKELY(op.uniform)) {
+    for (std::uint32_t k = 0; k < op.operand_count; ++k) mask |= masks_[entries[k] + page];
+    return mask;
+  }
+  for (std::uint32_t k = 0; k < op.operand_count; ++k) {
+    const plan_operand& operand = graph.operand_details[entries[k]];
+    if (operand.producer == no_index) continue;
+    if (op.kind == operator_kind::fold_lines || op.kind == operator_kind::fold_blocks) {
+      mask |= pull_fold(op, operand, page);
+    } else if (operand.element != no_index) {
+      if (broadcast_changed(operand)) mask = ~line_mask{0};
+    } else {
+      mask |= pull_aligned(op, operand, page);
+    }
+  }
+  return mask & plan_.lines_of_page(op, page);
+}
+
+bool dirty_map::broadcast_changed(const plan_operand& operand) const noexcept {
+  const std::uint64_t line = line_of_element(operand);
+  const line_mask mask = masks_[operand.slot + (line >> static_cast<unsigned>(operand.page))];
+  return (mask >> (line & (lines_of(operand.page) - 1)) & 1) != 0;
+}
+
+line_mask dirty_map::pull_aligned(const plan_operation& op, const plan_operand& operand,
+                                  std::uint32_t page) const noexcept {
+  const unsigned from = static_cast<unsigned>(operand.page);
+  const unsigned to = static_cast<unsigned>(op.page);
+  if (from == to) return masks_[operand.slot + page];
+  if (from > to) {
+    const unsigned inside = (page & ((1u << (from - to)) - 1)) << to;
+    return masks_[operand.slot + (page >> (from - to))] >> inside & first_lines(1u << to);
+  }
+  const std::uint32_t first = page << (to - from);
+  const std::uint32_t last = std::min(first + (1u << (to - from)),
+                                      page_count_of(*plan_.graph, operand));
+  line_mask mask = 0;
+  for (std::uint32_t at = first; at < last; ++at) {
+    mask |= masks_[operand.slot + at] << ((at - first) << from);
+  }
+  return mask;
+}
+
+line_mask dirty_map::pull_fold(const plan_operation& op, const plan_operand& operand,
+                               std::uint32_t page) const noexcept {
+  const unsigned each = lines_per_element(op, operand);
+  const unsigned per_line = static_cast<unsigned>(line_size >> size_shift(op.type));
+  const std::uint64_t lines_total =
+      std::uint64_t{page_count_of(*plan_.graph, operand)} * lines_of(operand.page);
+  line_mask mask = 0;
+  for_each_line(plan_.lines_of_page(op, page), [&](unsigned line) {
+    const std::uint64_t first =
+        (std::uint64_t{page} * lines_of(op.page) + line) * per_line * each;
+    const std::uint64_t last = std::min<std::uint64_t>(first + std::uint64_t{per_line} * each,
+                                                       lines_total);
+    for (std::uint64_t at = first; at < last;) {
+      const auto inside = static_cast<unsigned>(at & (lines_of(operand.page) - 1));
+      const auto span = static_cast<unsigned>(
+          std::min<std::uint64_t>(lines_of(operand.page) - inside, last - at));
+      const line_mask found =
+          masks_[operand.slot + (at >> static_cast<unsigned>(operand.page))] >> inside;
+      if ((found & first_lines(span)) != 0) {
+        mask |= line_mask{1} << line;
+        break;
+      }
+      at += span;
+    }
+  });
+  return mask;
+}
+
+}  // namespace sheaf::inline v0

@@ -1,0 +1,67 @@
+/// \file
+/// The dirty maps: from changed lines of an operand to what of a result must be recomputed. `push`
+/// goes from a producer to its consumers, `pull` from a page-node to its operands; both name the same
+/// lines, which a test checks for every kind of operator.
+///
+/// Thread safety: `push` by one thread; `pull` by many.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <sheaf/propagate/dirty_set.hpp>
+
+#include "propagate/page_runner.hpp"
+
+namespace sheaf::inline v0 {
+
+class dirty_map {
+ public:
+  dirty_map(const resolved_plan& plan, line_mask* masks, std::uint64_t* element_masks,
+            dirty_set& dirty)
+      : plan_(plan), masks_(masks), element_masks_(element_masks), dirty_(dirty) {}
+
+  /// Marks what `changed` lines of page `page` of `producer` reach.
+  void push(std::uint32_t producer, std::uint32_t page, line_mask changed) noexcept;
+  /// Marks what the changed pages of the operands of `node` reach in it; for the kinds whose pull
+  /// would have to search (`is_pushed_only`).
+  void push_into(const plan_node& node, const plan_operation& op) noexcept;
+  /// The lines of page `page` that the operands' changed lines reach.
+  [[nodiscard]] line_mask pull(const plan_node& node, const plan_operation& op,
+                               std::uint32_t page) const noexcept;
+  /// True for operators that find their operands through an index or read them whole.
+  [[nodiscard]] static bool is_pushed_only(const plan_operation& op) noexcept {
+    return op.kind == operator_kind::segment_fold || op.kind == operator_kind::gather ||
+           op.kind == operator_kind::host;
+  }
+
+ private:
+  void mark(std::uint32_t slot, line_mask mask) noexcept {
+    masks_[slot] |= mask;
+    dirty_.insert(slot);
+  }
+  void push_operand(const plan_node& node, const plan_operation& op, const plan_operand& operand,
+                    std::uint32_t page, line_mask changed) noexcept;
+  void push_aligned(const plan_node& node, const plan_operation& op, const plan_operand& operand,
+                    std::uint32_t page, line_mask changed) noexcept;
+  void push_fold(const plan_node& node, const plan_operation& op, const plan_operand& operand,
+                 std::uint32_t page, line_mask changed) noexcept;
+  void push_indexed(const plan_node& node, const plan_operation& op, const plan_operand& operand,
+                    std::uint32_t page, line_mask changed) noexcept;
+  [[nodiscard]] line_mask pull_aligned(const plan_operation& op, const plan_operand& operand,
+                                       std::uint32_t page) const noexcept;
+  [[nodiscard]] line_mask pull_fold(const plan_operation& op, const plan_operand& operand,
+                                    std::uint32_t page) const noexcept;
+  [[nodiscard]] bool broadcast_changed(const plan_operand& operand) const noexcept;
+  /// The slot of the page and the line in it that hold a broadcast element.
+  [[nodiscard]] static std::uint64_t line_of_element(const plan_operand& operand) noexcept {
+    return std::uint64_t{operand.element} << size_shift(operand.type) >> line_shift;
+  }
+
+  const resolved_plan& plan_;
+  line_mask* masks_;
+  std::uint64_t* element_masks_;
+  dirty_set& dirty_;
+};
+
+}  // namespace sheaf::inline v0

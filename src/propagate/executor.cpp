@@ -1,0 +1,328 @@
+#include <sheaf/propagate/executor.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <mutex>
+
+#include "propagate/executor_state.hpp"
+
+namespace sheaf::inline v0 {
+
+namespace {
+
+/// A mark costs about this many operand looks: it writes a mask and a bit of the child where a look
+/// reads a mask (`bench/propagate/direction_bench`).
+constexpr std::uint64_t push_weight = 2;
+/// A level whose operands changed in at least this share runs without masks: a masked line costs
+/// about three times a line of the plain loop.
+constexpr double full_threshold = 0.25;
+/// Below this many line operations (about 20 us) waking other threads costs more than it gives.
+constexpr std::uint64_t parallel_work_min = 8192;
+
+}  // namespace
+
+executor::state::state(std::shared_ptr<const resolved_plan> resolved, frame_store& store,
+                       const executor_options& options)
+    : plan_(std::move(resolved)),
+      graph_(*plan_->graph),
+      frames_(store),
+      page_of_slot_(graph_.slot_count, page_class::b64),
+      masks_(std::make_unique<line_mask[]>(std::max(graph_.slot_count, 1u))),
+      element_masks_(std::make_unique<std::uint64_t[]>(std::max<std::uint64_t>(
+          plan_->indexed_lines, 1))),
+      dirty_(graph_.slot_count),
+      pulled_(static_cast<std::uint32_t>(graph_.levels.size())),
+      votes_(graph_.levels.size(), 0.0),
+      map_(*plan_, masks_.get(), element_masks_.get(), dirty_) {
+  const page_space space{frames_.frames(), &frames_, false, masks_.get(), element_masks_.get()};
+  for (unsigned worker = 0; worker < options.threads; ++worker) {
+    runners_.push_back(std::make_unique<page_runner>(*plan_, space));
+    logs_.push_back(&runners_.back()->log());
+  }
+  if (options.threads > 1) pool_.emplace(options.threads);
+  level_has_pushed_only_.assign(graph_.levels.size(), no_index);
+  for (const plan_level& level : graph_.levels) {
+    std::uint64_t fan_in = 0;
+    for (std::uint32_t i = level.consumer_begin; i < level.consumer_end; ++i) {
+      fan_in += graph_.levels[graph_.consumers[i]].fan_in;
+    }
+    consumer_fan_in_.push_back(fan_in);
+    level_lines_.push_back(0);
+  }
+  for (const plan_source& source : graph_.sources) {
+    page_counts_[static_cast<unsigned>(source.page)] += source.page_count;
+    level_lines_[0] += (source.length << size_shift(source.type)) / line_size + 1;
+    std::fill_n(page_of_slot_.begin() + source.slot, source.page_count, source.page);
+  }
+  for (std::uint32_t index = 0; index < graph_.nodes.size(); ++index) {
+    const plan_node& node = graph_.nodes[index];
+    const plan_operation& op = graph_.operation_of(node);
+    std::fill_n(page_of_slot_.begin() + node.slot, op.page_count, op.page);
+    if (index >= graph_.eager_node_count) continue;
+    page_counts_[static_cast<unsigned>(op.page)] += op.page_count;
+    derived_pages_ += op.page_count;
+    const std::uint32_t level = level_of(node.slot);
+    level_lines_[level] += (op.length << size_shift(op.type)) / line_size + 1;
+    if (!dirty_map::is_pushed_only(op)) continue;
+    if (level_has_pushed_only_[level] == no_index) {
+      level_has_pushed_only_[level] = static_cast<std::uint32_t>(pushed_only_.size());
+      pushed_only_.emplace_back();
+    }
+    pushed_only_[level_has_pushed_only_[level]].push_back(index);
+  }
+}
+
+std::uint32_t executor::state::level_of(std::uint32_t slot) const noexcept {
+  const auto after = std::upper_bound(
+      graph_.levels.begin(), graph_.levels.end(), slot,
+      [](std::uint32_t value, const plan_level& level) { return value < level.slot_begin; });
+  return static_cast<std::uint32_t>(after - graph_.levels.begin()) - 1;
+}
+
+std::uint32_t executor::state::segment_of(const plan_level& level, std::uint32_t slot,
+                                          std::uint32_t hint) const noexcept {
+  const plan_segment* segments = graph_.segments.data();
+  if (slot < segments[hint].slot_end) return hint;
+  if (hint + 1 < level.segment_end && slot < segments[hint + 1].slot_end) return hint + 1;
+  const auto after = std::upper_bound(
+      segments + hint, segments + level.segment_end, slot,
+      [](std::uint32_t value, const plan_segment& s) { return value < s.slot_end; });
+  return static_cast<std::uint32_t>(after - segments);
+}
+
+status executor::state::propagate() {
+  finish_level(0, tally_sources());
+  const std::uint32_t level_count = static_cast<std::uint32_t>(graph_.levels.size());
+  if (level_count < 2) return {};
+  std::uint32_t cursor = 1;  // level
+  while (cursor < level_count) {
+    const std::uint32_t slot = dirty_.next(graph_.levels[cursor].slot_begin);
+    std::uint32_t level = level_count;
+    if (slot < graph_.levels.back().slot_end) {
+      level = slot < graph_.levels[cursor].slot_end ? cursor : level_of(slot);
+    }
+    level = std::min(level, pulled_.next(cursor));
+    if (level >= level_count) break;
+    SHEAF_TRY(run_level(level, choose(level)));
+    cursor = level + 1;
+  }
+  return {};
+}
+
+direction executor::state::choose(std::uint32_t level) const noexcept {
+  if (!pulled_.contains(level)) return direction::marked;
+  return votes_[level] >= full_threshold ? direction::full : direction::pull;
+}
+
+status executor::state::recompute() {
+  for (std::uint32_t level = 1; level < graph_.levels.size(); ++level) {
+    SHEAF_TRY(run_level(level, direction::full));
+  }
+  return {};
+}
+
+std::uint64_t executor::state::work_estimate(const plan_level& level,
+                                             direction how) const noexcept {
+  if (how != direction::marked) {
+    return level_lines_[static_cast<std::size_t>(&level - graph_.levels.data())];
+  }
+  std::uint64_t pages = 0;
+  for (std::uint32_t word = level.slot_begin >> 6; word <= (level.slot_end - 1) >> 6; ++word) {
+    pages += static_cast<std::uint64_t>(std::popcount(dirty_.word(word)));
+  }
+  return pages * 8;  // a dirty page has a few dirty lines; known only after a walk over the masks
+}
+
+status executor::state::run_level(std::uint32_t index, direction how) {
+  const plan_level& level = graph_.levels[index];
+  counters_.levels_pushed += how == direction::marked;
+  counters_.levels_pulled += how == direction::pull;
+  counters_.levels_full += how == direction::full;
+  level_tally tally;
+  const std::uint32_t special = level_has_pushed_only_[index];
+  if (special != no_index && how == direction::pull) {
+    for (const std::uint32_t node : pushed_only_[special]) {
+      map_.push_into(graph_.nodes[node], graph_.operation_of(graph_.nodes[node]));
+    }
+  }
+  for (auto& runner : runners_) runner->set_whole(how == direction::full);
+  if (pool_ && work_estimate(level, how) >= parallel_work_min) {
+    run_parallel(level, how, tally);
+  } else {
+    run_range(*runners_[0], level, level.slot_begin, level.slot_end, how, tally);
+  }
+  if (how != direction::marked && level.slot_end > level.slot_begin) {
+    dirty_.summarize(level.slot_begin >> 6, ((level.slot_end - 1) >> 6) + 1);
+  }
+  if (special != no_index) SHEAF_TRY(run_hosts(index, tally));
+  finish_level(index, tally);
+  return {};
+}
+
+void executor::state::run_parallel(const plan_level& level, direction how, level_tally& tally) {
+  struct job {
+    state* self;
+    const plan_level* level;
+    direction how;
+    std::vector<level_tally> tallies;
+  } shared{this, &level, how, std::vector<level_tally>(runners_.size())};
+  const std::uint32_t first_word = level.slot_begin >> 6;
+  const std::uint32_t last_word = ((level.slot_end - 1) >> 6) + 1;
+  const auto grain = std::max<std::uint32_t>(
+      1, (last_word - first_word) / static_cast<std::uint32_t>(runners_.size() * 8));
+  pool_->run(first_word, last_word, grain, &shared,
+             [](void* context, unsigned worker, std::uint32_t begin, std::uint32_t end) {
+               job& mine = *static_cast<job*>(context);
+               mine.self->run_range(*mine.self->runners_[worker], *mine.level,
+                                    std::max(begin << 6, mine.level->slot_begin),
+                                    std::min(end << 6, mine.level->slot_end), mine.how,
+                                    mine.tallies[worker]);
+             });
+  for (const level_tally& part : shared.tallies) {
+    tally.pages += part.pages;
+    tally.lines += part.lines;
+  }
+}
+
+void executor::state::run_range(page_runner& runner, const plan_level& level, std::uint32_t begin,
+                                std::uint32_t end, direction how, level_tally& tally) noexcept {
+  if (begin >= end) return;
+  if (how == direction::marked) {
+    run_marked(runner, level, begin, end, tally);
+    return;
+  }
+  std::uint32_t at = segment_of(level, begin, level.segment_begin);
+  for (; at < level.segment_end && graph_.segments[at].slot_begin < end; ++at) {
+    const plan_segment& segment = graph_.segments[at];
+    run_segment(runner, segment, std::max(begin, segment.slot_begin),
+                std::min(end, segment.slot_end), how, tally);
+  }
+}
+
+void executor::state::run_marked(page_runner& runner, const plan_level& level, std::uint32_t begin,
+                                 std::uint32_t end, level_tally& tally) noexcept {
+  std::uint32_t at = level.segment_begin;
+  for (std::uint32_t slot = dirty_.next(begin); slot < end; slot = dirty_.next(slot + 1)) {
+    at = segment_of(level, slot, at);
+    const plan_segment& segment = graph_.segments[at];
+    const place here = place_in(segment, slot);
+    const plan_node& node = graph_.nodes[here.node];
+    const plan_operation& op = graph_.operation_of(node);
+    if (SHEAF_UNLIKELY(op.kind == operator_kind::host)) continue;
+    const line_mask changed = runner.run(node, op, here.page, masks_[slot]);
+    masks_[slot] = changed;
+    if (changed == 0) {
+      dirty_.reset_bit(slot);
+    } else {
+      ++tally.pages;
+      tally.lines += static_cast<std::uint64_t>(std::popcount(changed));
+    }
+  }
+}
+
+line_mask executor::state::run_slot(page_runner& runner, const plan_segment& segment,
+                                    std::uint32_t slot, direction how) noexcept {
+  const place here = place_in(segment, slot);
+  const plan_node& node = graph_.nodes[here.node];
+  const plan_operation& op = graph_.operation_of(node);
+  line_mask mask = 0;
+  if (SHEAF_UNLIKELY(op.kind == operator_kind::host)) return masks_[slot];
+  if (how == direction::full) {
+    mask = plan_->lines_of_page(op, here.page);
+  } else if (dirty_map::is_pushed_only(op)) {
+    mask = masks_[slot];
+  } else {
+    mask = map_.pull(node, op, here.page);
+  }
+  return mask == 0 ? 0 : runner.run(node, op, here.page, mask);
+}
+
+void executor::state::run_segment(page_runner& runner, const plan_segment& segment,
+                                  std::uint32_t begin, std::uint32_t end, direction how,
+                                  level_tally& tally) noexcept {
+  for (std::uint32_t slot = begin; slot < end;) {
+    const std::uint32_t word = slot >> 6;
+    const std::uint32_t word_end = std::min(end, (word + 1) << 6);
+    std::uint64_t bits = 0;
+    std::uint64_t within = 0;
+    for (; slot < word_end; ++slot) {
+      const line_mask changed = run_slot(runner, segment, slot, how);
+      masks_[slot] = changed;
+      within |= std::uint64_t{1} << (slot & 63);
+      bits |= std::uint64_t{changed != 0} << (slot & 63);
+      tally.lines += static_cast<std::uint64_t>(std::popcount(changed));
+    }
+    tally.pages += static_cast<std::uint64_t>(std::popcount(bits));
+    dirty_.assign_word(word, bits, within);
+  }
+}
+
+status executor::state::run_hosts(std::uint32_t level, level_tally& tally) {
+  for (const std::uint32_t index : pushed_only_[level_has_pushed_only_[level]]) {
+    const plan_node& node = graph_.nodes[index];
+    const plan_operation& op = graph_.operation_of(node);
+    if (op.kind != operator_kind::host) continue;
+    if (!runners_[0]->is_whole() && masks_[node.slot] == 0) continue;
+    ++counters_.host_calls;
+    SHEAF_TRY(runners_[0]->run_host(node, op, masks_.get() + node.slot));
+    for (std::uint32_t page = 0; page < op.page_count; ++page) {
+      const std::uint32_t slot = node.slot + page;
+      if (masks_[slot] == 0) {
+        dirty_.reset_bit(slot);
+        continue;
+      }
+      dirty_.insert(slot);
+      ++tally.pages;
+      tally.lines += static_cast<std::uint64_t>(std::popcount(masks_[slot]));
+    }
+  }
+  return {};
+}
+
+level_tally executor::state::tally_sources() noexcept {
+  level_tally tally;
+  const std::uint32_t end = graph_.levels[0].slot_end;
+  for (std::uint32_t slot = dirty_.next(0); slot < end; slot = dirty_.next(slot + 1)) {
+    ++tally.pages;
+    tally.lines += static_cast<std::uint64_t>(std::popcount(masks_[slot]));
+  }
+  counters_.source_lines_changed += tally.lines;
+  return tally;
+}
+
+void executor::state::finish_level(std::uint32_t index, const level_tally& tally) noexcept {
+  const plan_level& level = graph_.levels[index];
+  if (tally.pages == 0 || level.consumer_begin == level.consumer_end) return;
+  const std::uint64_t pages = level.slot_end - level.slot_begin;
+  const std::uint64_t marks = tally.pages * level.fan_out / std::max<std::uint64_t>(pages, 1);
+  if (marks * push_weight < consumer_fan_in_[index]) {
+    push_level(index);
+    return;
+  }
+  const double changed =
+      static_cast<double>(tally.lines) / static_cast<double>(level_lines_[index]);
+  for (std::uint32_t i = level.consumer_begin; i < level.consumer_end; ++i) {
+    const std::uint32_t consumer = graph_.consumers[i];
+    pulled_.insert(consumer);
+    const double reads = static_cast<double>(level.fan_out) /
+                         static_cast<double>(std::max<std::uint64_t>(
+                             graph_.levels[consumer].slot_end - graph_.levels[consumer].slot_begin,
+                             1));
+    votes_[consumer] += std::min(1.0, changed * reads);
+  }
+}
+
+void executor::state::push_level(std::uint32_t index) noexcept {
+  const plan_level& level = graph_.levels[index];
+  std::uint32_t at = level.segment_begin;
+  const std::uint32_t sources = graph_.source_count();
+  for (std::uint32_t slot = dirty_.next(level.slot_begin); slot < level.slot_end;
+       slot = dirty_.next(slot + 1)) {
+    at = segment_of(level, slot, at);
+    const place here = place_in(graph_.segments[at], slot);
+    // At level 0 a segment's nodes are sources: its numbers are producers already.
+    map_.push(index == 0 ? here.node : here.node + sources, here.page, masks_[slot]);
+  }
+}
+
+}  // namespace sheaf::inline v0

@@ -1,0 +1,130 @@
+#include <algorithm>
+#include <bit>
+
+#include <sheaf/propagate/executor.hpp>
+
+#include "propagate/executor_state.hpp"
+
+namespace sheaf::inline v0 {
+
+void executor::state::clear(bool note) noexcept {
+  dirty_.drain([&](std::uint32_t slot) {
+    if (note && masks_[slot] != 0) frames_.note_changed(slot, page_of_slot_[slot], masks_[slot]);
+    masks_[slot] = 0;
+  });
+  pulled_.drain([&](std::uint32_t level) { votes_[level] = 0.0; });
+}
+
+/// Follows the marks as if every line that is recomputed differed: the same maps, no bodies.
+void executor::state::count_cone(std::span<std::uint64_t, page_class_count> counts) noexcept {
+  std::fill(counts.begin(), counts.end(), std::uint64_t{0});
+  const std::uint32_t end = graph_.levels.empty() ? 0 : graph_.levels.back().slot_end;
+  for (std::uint32_t level = 0; level < graph_.levels.size();) {
+    push_level(level);
+    const std::uint32_t next = dirty_.next(graph_.levels[level].slot_end);
+    if (next >= end) break;
+    level = level_of(next);
+    if (level_has_pushed_only_[level] == no_index) continue;
+    for (const std::uint32_t index : pushed_only_[level_has_pushed_only_[level]]) {
+      // A host function may change any of its pages, and is marked at its first.
+      const plan_node& node = graph_.nodes[index];
+      const plan_operation& op = graph_.operation_of(node);
+      if (op.kind != operator_kind::host || masks_[node.slot] == 0) continue;
+      for (std::uint32_t page = 0; page < op.page_count; ++page) {
+        masks_[node.slot + page] = plan_->lines_of_page(op, page);
+        dirty_.insert(node.slot + page);
+      }
+    }
+  }
+  dirty_.drain([&](std::uint32_t slot) {
+    ++counts[static_cast<unsigned>(page_of_slot_[slot])];
+    masks_[slot] = 0;
+  });
+  std::fill_n(element_masks_.get(), plan_->indexed_lines, std::uint64_t{0});
+}
+
+result<audit_report> executor::state::audit() {
+  audit_report report;
+  page_runner& runner = *runners_[0];
+  runner.set_whole(true);
+  std::vector<line_mask> differ;
+  for (std::uint32_t index = 0; index < graph_.eager_node_count; ++index) {
+    const plan_node& node = graph_.nodes[index];
+    const plan_operation& op = graph_.operation_of(node);
+    differ.assign(op.page_count, 0);
+    if (op.kind == operator_kind::host) {
+      SHEAF_TRY(runner.compare_host(node, op, differ.data()));
+    } else {
+      for (std::uint32_t page = 0; page < op.page_count; ++page) {
+        differ[page] = runner.compare(node, op, page);
+      }
+    }
+    report.pages_compared += op.page_count;
+    for (const line_mask mask : differ) {
+      if (mask != 0 && report.first_array == no_array) {
+        report.first_array = array_id{plan_->array_of_producer[graph_.source_count() + index]};
+      }
+      report.lines_different += static_cast<std::uint64_t>(std::popcount(mask));
+    }
+  }
+  return report;
+}
+
+executor::executor(std::unique_ptr<state> made) : state_(std::move(made)) {}
+executor::~executor() = default;
+
+result<std::unique_ptr<executor>> executor::create(std::shared_ptr<const plan> graph,
+                                                   std::shared_ptr<const model_data> model,
+                                                   frame_store& frames,
+                                                   const executor_options& options) {
+  auto resolved = resolved_plan::resolve(std::move(graph), std::move(model), options.set);
+  if (!resolved) return resolved.error();
+  auto made = std::make_unique<state>(std::move(*resolved), frames, options);
+  return std::unique_ptr<executor>(new executor(std::move(made)));
+}
+
+line_mask* executor::masks() noexcept { return state_->masks_.get(); }
+void executor::mark(std::uint32_t slot) noexcept { state_->dirty_.insert(slot); }
+status executor::propagate() { return state_->propagate(); }
+status executor::recompute() { return state_->recompute(); }
+void executor::count_cone(std::span<std::uint64_t, page_class_count> counts) noexcept {
+  state_->count_cone(counts);
+}
+void executor::finish(bool note) noexcept { state_->clear(note); }
+void executor::discard() noexcept {
+  state_->clear(false);
+  std::fill_n(state_->element_masks_.get(), state_->plan_->indexed_lines, std::uint64_t{0});
+}
+result<audit_report> executor::audit() { return state_->audit(); }
+std::span<frame_log* const> executor::logs() noexcept { return state_->logs_; }
+std::uint64_t executor::derived_page_count() const noexcept { return state_->derived_pages_; }
+const std::shared_ptr<const resolved_plan>& executor::plan_in_use() const noexcept {
+  return state_->plan_;
+}
+std::span<const std::uint64_t, page_class_count> executor::page_counts() const noexcept {
+  return state_->page_counts_;
+}
+std::size_t executor::scheduling_bytes() const noexcept {
+  return state_->dirty_.byte_size() + state_->pulled_.byte_size() +
+         state_->graph_.slot_count * sizeof(line_mask) +
+         state_->plan_->indexed_lines * sizeof(std::uint64_t);
+}
+
+work_counters executor::take_counters() noexcept {
+  work_counters total = state_->counters_;
+  state_->counters_ = {};
+  for (auto& runner : state_->runners_) {
+    total += runner->counters();
+    runner->counters() = {};
+    const frame_log& log = runner->log();
+    total.frames_copied += log.frames_copied;
+    total.frames_reused += log.frames_reused;
+    total.lines_copied += log.lines_copied;
+    total.bytes_moved += 2 * log.lines_copied * line_size;
+    total.frames_allocated += log.frames_copied;
+  }
+  total.page_nodes_skipped = state_->derived_pages_ - total.pages_recomputed;
+  return total;
+}
+
+}  // namespace sheaf::inline v0

@@ -1,0 +1,94 @@
+/// \file
+/// The executor's insides: see include/sheaf/propagate/executor.hpp for the whole.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <sheaf/propagate/dirty_set.hpp>
+#include <sheaf/propagate/executor.hpp>
+
+#include "propagate/dirty_map.hpp"
+#include "propagate/level_pool.hpp"
+#include "propagate/page_runner.hpp"
+
+namespace sheaf::inline v0 {
+
+/// How a level learns what is dirty in it.
+enum class direction : std::uint8_t { marked, pull, full };
+
+/// What running a level, or a part of it, changed.
+struct level_tally {
+  std::uint64_t pages = 0;
+  std::uint64_t lines = 0;
+};
+
+struct executor::state {
+  state(std::shared_ptr<const resolved_plan> resolved, frame_store& store,
+        const executor_options& options);
+
+  status propagate();
+  status recompute();
+  void count_cone(std::span<std::uint64_t, page_class_count> counts) noexcept;
+  void clear(bool note) noexcept;
+  result<audit_report> audit();
+
+  [[nodiscard]] std::uint32_t level_of(std::uint32_t slot) const noexcept;
+  [[nodiscard]] direction choose(std::uint32_t level) const noexcept;
+  status run_level(std::uint32_t level, direction how);
+  status run_hosts(std::uint32_t level, level_tally& tally);
+  void run_parallel(const plan_level& level, direction how, level_tally& tally);
+  void run_range(page_runner& runner, const plan_level& level, std::uint32_t begin,
+                 std::uint32_t end, direction how, level_tally& tally) noexcept;
+  void run_marked(page_runner& runner, const plan_level& level, std::uint32_t begin,
+                  std::uint32_t end, level_tally& tally) noexcept;
+  void run_segment(page_runner& runner, const plan_segment& segment, std::uint32_t begin,
+                   std::uint32_t end, direction how, level_tally& tally) noexcept;
+  [[nodiscard]] line_mask run_slot(page_runner& runner, const plan_segment& segment,
+                                   std::uint32_t slot, direction how) noexcept;
+  [[nodiscard]] std::uint64_t work_estimate(const plan_level& level, direction how) const noexcept;
+  void finish_level(std::uint32_t level, const level_tally& tally) noexcept;
+  void push_level(std::uint32_t level) noexcept;
+  [[nodiscard]] level_tally tally_sources() noexcept;
+
+  /// Calls `visitor(producer, page)` for a slot, given the segment that holds it.
+  struct place {
+    std::uint32_t node;
+    std::uint32_t page;
+  };
+  [[nodiscard]] static place place_in(const plan_segment& segment, std::uint32_t slot) noexcept {
+    if (segment.node_count == 1) return {segment.node_begin, slot - segment.slot_begin};
+    return {segment.node_begin + (slot - segment.slot_begin), 0};
+  }
+  /// The segment of `level` that holds `slot`, looked for from `hint` on.
+  [[nodiscard]] std::uint32_t segment_of(const plan_level& level, std::uint32_t slot,
+                                         std::uint32_t hint) const noexcept;
+
+  // Constant after construction.
+  std::shared_ptr<const resolved_plan> plan_;
+  const plan& graph_;
+  frame_store& frames_;
+  std::vector<std::uint64_t> consumer_fan_in_;   ///< per level: fan-in of the levels that read it
+  std::vector<std::uint64_t> level_lines_;       ///< per level: lines with elements
+  std::vector<std::vector<std::uint32_t>> pushed_only_;  ///< per level with any: indexed and host nodes
+  std::vector<std::uint32_t> level_has_pushed_only_;     ///< per level: index there, or no_index
+  std::vector<page_class> page_of_slot_;
+  std::uint64_t page_counts_[page_class_count] = {};
+  std::uint64_t derived_pages_ = 0;
+
+  // Between the marks and `finish`.
+  std::unique_ptr<line_mask[]> masks_;
+  std::unique_ptr<std::uint64_t[]> element_masks_;
+  dirty_set dirty_;
+  dirty_set pulled_;                 ///< levels that will pull
+  std::vector<double> votes_;        ///< per level: share of its operands that changed
+  dirty_map map_;
+
+  std::vector<std::unique_ptr<page_runner>> runners_;
+  std::vector<frame_log*> logs_;
+  work_counters counters_;
+  std::optional<level_pool> pool_;
+};
+
+}  // namespace sheaf::inline v0

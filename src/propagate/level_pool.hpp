@@ -1,0 +1,29 @@
+/// \file
+/// Runs ranges of one level on several threads: the one place that touches oneTBB.
+///
+/// Thread safety: one caller at a time. Cost: waking the pool, some microseconds when it sleeps.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+namespace sheaf::inline v0 {
+
+class level_pool {
+ public:
+  explicit level_pool(unsigned threads);
+  ~level_pool();
+  level_pool(level_pool&&) noexcept;
+
+  /// Calls `body(context, worker, begin, end)` for ranges that cover [first, last) once, each at least
+  /// `grain` long where possible. `worker` is below the thread count and belongs to one thread at a
+  /// time. Returns when all are done.
+  void run(std::uint32_t first, std::uint32_t last, std::uint32_t grain, void* context,
+           void (*body)(void* context, unsigned worker, std::uint32_t begin, std::uint32_t end));
+
+ private:
+  struct arena;
+  std::unique_ptr<arena> arena_;
+};
+
+}  // namespace sheaf::inline v0

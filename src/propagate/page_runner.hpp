@@ -1,0 +1,162 @@
+/// \file
+/// Runs the body of one node on one page: finds the operands, calls the kernel, and sees to it that a
+/// frame somebody can see is not changed.
+///
+/// Invariants
+///  1. The changed lines it returns are exactly those whose bits differ from before.
+///  2. A page that a snapshot may see is computed into scratch first and gets a frame only if a line
+///     differs (cut-off costs no copy).
+///
+/// Thread safety: one runner per worker; runners of one level run on different pages.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <sheaf/graph/model_data.hpp>
+#include <sheaf/graph/plan.hpp>
+#include <sheaf/page/frame_store.hpp>
+#include <sheaf/propagate/kernels.hpp>
+#include <sheaf/propagate/work_counters.hpp>
+
+namespace sheaf::inline v0 {
+
+/// The bodies an operation needs, looked up once.
+struct resolved_operation {
+  combine_body combine = nullptr;
+  combine_weighted_body weighted = nullptr;
+  fold_lines_body fold_lines = nullptr;
+  fold_blocks_body fold_blocks = nullptr;
+  segment_fold_body segment_fold = nullptr;
+  gather_body gather = nullptr;
+  settle_body settle = nullptr;
+  program_body program = nullptr;
+  shape_body shape = nullptr;
+  program_view view = {};
+  std::vector<step_body> calls;
+  line_mask page_lines = 0;      ///< lines of every page but the last
+  line_mask last_lines = 0;      ///< lines of the last page that hold elements
+  std::uint32_t tail_line = 64;  ///< of the last page
+  std::uint32_t tail_elements = 0;
+  std::uint32_t element_shift = 0;  ///< log2 of elements per line
+};
+
+/// What executors and snapshots share: a plan with its bodies looked up.
+struct resolved_plan {
+  std::shared_ptr<const plan> graph;
+  std::shared_ptr<const model_data> model;
+  const kernel_table* kernels = nullptr;
+  std::vector<resolved_operation> operations;
+  std::vector<std::uint32_t> indexed_begin;  ///< per node, into element masks; empty without any
+  std::uint64_t indexed_lines = 0;           ///< result lines of all indexed nodes
+  std::vector<std::uint32_t> array_of_producer;
+
+  [[nodiscard]] static result<std::shared_ptr<const resolved_plan>> resolve(
+      std::shared_ptr<const plan> graph, std::shared_ptr<const model_data> model, isa set);
+  /// The lines of `page` of a result that hold elements.
+  [[nodiscard]] line_mask lines_of_page(const plan_operation& op, std::uint32_t page) const noexcept {
+    const resolved_operation& known =
+        operations[static_cast<std::size_t>(&op - graph->operations.data())];
+    return page + 1 == op.page_count ? known.last_lines : known.page_lines;
+  }
+  [[nodiscard]] std::uint32_t node_index(const plan_node& node) const noexcept {
+    return static_cast<std::uint32_t>(&node - graph->nodes.data());
+  }
+};
+
+/// Where a runner finds pages and what changed in them.
+struct page_space {
+  const std::uint32_t* frames = nullptr;      ///< by slot
+  frame_store* store = nullptr;               ///< for bases, and for copy-on-write
+  bool is_private = false;                    ///< frames belong to the caller: always in place
+  const line_mask* masks = nullptr;           ///< changed lines by slot; null: take all as changed
+  std::uint64_t* element_masks = nullptr;     ///< of indexed nodes; null: all elements
+};
+
+class page_runner {
+ public:
+  page_runner(const resolved_plan& plan, const page_space& space);
+
+  /// Recomputes `mask` of page `page` of `node`; returns the lines that differ.
+  line_mask run(const plan_node& node, const plan_operation& op, std::uint32_t page,
+                line_mask mask) noexcept;
+  /// Calls the host function of `node` and settles its pages; `changed[page]` gets their masks.
+  [[nodiscard]] status run_host(const plan_node& node, const plan_operation& op,
+                                line_mask* changed);
+  /// Recomputes a page into `out` without changing anything; returns the lines that differ.
+  line_mask compare(const plan_node& node, const plan_operation& op, std::uint32_t page) noexcept;
+  /// The same for all pages of a host function's result.
+  [[nodiscard]] status compare_host(const plan_node& node, const plan_operation& op,
+                                    line_mask* differ);
+
+  /// While set, indexed and folding nodes recompute every element of a line they are asked for.
+  void set_whole(bool whole) noexcept { whole_ = whole; }
+  [[nodiscard]] bool is_whole() const noexcept { return whole_; }
+  [[nodiscard]] frame_log& log() noexcept { return log_; }
+  [[nodiscard]] work_counters& counters() noexcept { return counters_; }
+
+ private:
+  [[nodiscard]] std::byte* address(std::uint32_t slot, page_class page) const noexcept {
+    return bases_[static_cast<unsigned>(page)] +
+           (std::size_t{space_.frames[slot]} << byte_shift(page));
+  }
+  [[nodiscard]] paged_view paged(const plan_operand& operand) const noexcept;
+  [[nodiscard]] operand_view view_of(const plan_operand& operand, page_class result_page,
+                                     std::uint32_t page, std::uint32_t first_line) const noexcept;
+
+  struct alignas(line_size) line_storage {
+    std::byte bytes[line_size];
+  };
+  void count(const plan_operation& op, line_mask asked, line_mask changed) noexcept;
+  void gather_host_operands(const plan_node& node, const plan_operation& op);
+  [[nodiscard]] status call_host(const plan_node& node, const plan_operation& op);
+  [[nodiscard]] line_task settle_task(const plan_node& node, const plan_operation& op,
+                                      std::uint32_t page) const noexcept;
+
+  line_mask compute(const plan_node& node, const plan_operation& op,
+                    const resolved_operation& body, std::uint32_t page,
+                    const line_task& task) noexcept;
+  line_mask compute_views(const plan_node& node, const plan_operation& op,
+                          const resolved_operation& body, std::uint32_t page,
+                          const line_task& task) noexcept;
+  line_mask compute_part(const plan_operation& op, const resolved_operation& body,
+                         const line_task& task) noexcept;
+  line_mask fold_page(const plan_node& node, const plan_operation& op,
+                      const resolved_operation& body, std::uint32_t page,
+                      const line_task& task) noexcept;
+  void fold_line_of_lines(const plan_operand& operand, const resolved_operation& body,
+                          std::uint64_t first_element, std::uint64_t elements,
+                          std::byte* results, unsigned element_size) noexcept;
+  void fold_line_of_blocks(const plan_operand& operand, const resolved_operation& body,
+                           std::uint64_t first_element, std::uint64_t elements,
+                           std::byte* results) noexcept;
+  [[nodiscard]] std::uint64_t dirty_elements(const plan_operation& op, const plan_operand& operand,
+                                             std::uint64_t first_element,
+                                             std::uint64_t valid) const noexcept;
+  line_mask index_page(const plan_node& node, const plan_operation& op,
+                       const resolved_operation& body, std::uint32_t page,
+                       const line_task& task) noexcept;
+
+  const resolved_plan& plan_;
+  page_space space_;
+  std::byte* bases_[page_class_count];
+  bool whole_ = false;
+  frame_log log_;
+  work_counters counters_;
+  struct line_aligned_delete {
+    void operator()(std::byte* bytes) const noexcept;
+  };
+  std::unique_ptr<std::byte[], line_aligned_delete> scratch_;  ///< page, computed lines, program
+  std::byte* page_scratch_;
+  std::byte* computed_;
+  std::byte* program_scratch_;
+  std::vector<operand_view> views_;
+  std::vector<const std::byte*> pointers_;
+  std::vector<std::vector<line_storage>> host_buffers_;  ///< [0] the result
+  std::vector<host_operand> host_operands_;
+  std::byte* host_result_ = nullptr;
+};
+
+}  // namespace sheaf::inline v0
