@@ -1,6 +1,6 @@
 /// \file
-/// Handles of arrays: what a host passes around. A handle is a value of 16 bytes; it owns nothing and
-/// stays meaningful as long as its model or an engine opened from it.
+/// Handles of arrays: what a host passes around. A handle is a value of 16 bytes; it owns nothing
+/// and stays meaningful as long as its model or an engine opened from it.
 ///
 /// Thread safety: values.
 #pragma once

@@ -1,9 +1,10 @@
 /// \file
-/// Definitions: what a derived array is. An expression is one; `combine`, `reduce`, `segment_reduce`
-/// and `gather` make the others.
+/// Definitions: what a derived array is. An expression is one; `combine`, `reduce`,
+/// `segment_reduce` and `gather` make the others.
 ///
-/// A definition made from a span, a vector or a braced list refers to it: pass it to `model::derive`
-/// or `model::define` in the same full expression, as `model.derive("x", combine(..., {a, b}))` does.
+/// A definition made from a span, a vector or a braced list refers to it: pass it to
+/// `model::derive` or `model::define` in the same full expression, as in
+/// `model.derive("x", combine(semiring_id::sum_product, {a, b}))`.
 ///
 /// Thread safety: values. Cost: `combine` allocates nothing.
 #pragma once
@@ -86,8 +87,8 @@ struct segment_table {
 
 class segments {
  public:
-  /// Element i belongs to group `segment_of_element[i]`, which must be below `count`; members come in
-  /// rising order. O(elements + count).
+  /// Element i belongs to group `segment_of_element[i]`, which must be below `count`; members come
+  /// in rising order. O(elements + count).
   [[nodiscard]] static segments from_ids(std::span<const std::uint32_t> segment_of_element,
                                          std::uint32_t count);
   /// `offsets` starts with 0, rises, and ends with the number of members.
@@ -109,10 +110,13 @@ class segments {
 
 /// A definition without its element type.
 struct definition_data {
-  enum class form : std::uint8_t { combine, combine_terms, program, reduce, segment_reduce, gather };
+  enum class form : std::uint8_t {
+    combine, combine_terms, program, reduce, segment_reduce, gather
+  };
   form kind;
   semiring_id semiring = semiring_id::sum_product;
-  const std::byte* first = nullptr;    ///< combine: of `array_handle`s; combine_terms: of `term_data`
+  const std::byte* first = nullptr;    ///< combine: of `array_handle`s; combine_terms: of
+                                       ///< `term_data`
   std::size_t count = 0;
   std::vector<expression_step> steps = {};  ///< of the other forms
   std::shared_ptr<const segment_table> groups = {};
@@ -193,8 +197,8 @@ template <expression_operand X>
   return reduce(semiring_id::max_plus, std::forward<X>(values));
 }
 
-/// Element g is what `reduce` gives for the members of group g alone, in their order; an empty group
-/// gives the semiring's zero.
+/// Element g is what `reduce` gives for the members of group g alone, in their order; an empty
+/// group gives the semiring's zero.
 template <expression_operand X>
 [[nodiscard]] auto segment_reduce(semiring_id semiring, X&& values, const segments& groups) {
   using T = expression_value<X>;

@@ -1,12 +1,12 @@
 /// \file
-/// Expressions over arrays: `price * quantity + 1.0f` builds a short postfix program, which a `model`
-/// turns into one node with one line program. Nothing is evaluated here.
+/// Expressions over arrays: `price * quantity + 1.0f` builds a short postfix program, which a
+/// `model` turns into one node with one line program. Nothing is evaluated here.
 ///
 /// Values: arrays, `element_of(array, index)`, constants and other expressions, all of one element
 /// type; `cast` changes it. An array of length 1 beside longer ones meets every element. A constant
 /// must not lose its kind: a float array takes any number, an integer array only integers.
-/// Comparisons give 1 or 0 of the same element type; `select` takes its second value where the first
-/// is not zero.
+/// Comparisons give 1 or 0 of the same element type; `select` takes its second value where the
+/// first is not zero.
 ///
 /// Cost: building is linear in the size of the expression when temporaries are moved.
 /// Thread safety: values.

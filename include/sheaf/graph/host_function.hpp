@@ -3,8 +3,9 @@
 /// is recomputed whole when anything it reads changes, runs on the CPU only and may fail; a failure
 /// aborts the commit.
 ///
-/// A host function must be pure: its result depends on its operands alone (and on nothing the result
-/// held before, unless the caller keeps that deterministic too). It must not call the engine.
+/// A host function must be pure: its result depends on its operands alone (and on nothing the
+/// result held before, unless the caller keeps that deterministic too). It must not call the
+/// engine.
 ///
 /// Thread safety: a `host_call` belongs to the thread that runs the function.
 #pragma once

@@ -1,6 +1,6 @@
 /// \file
-/// A line program: an expression compiled to a small typed program over lines. Plain data: it can be
-/// logged, digested and run by one interpreter body per backend.
+/// A line program: an expression compiled to a small typed program over lines. Plain data: it can
+/// be logged, digested and run by one interpreter body per backend.
 ///
 /// The machine has registers, operands and constants, each a *chunk* of up to `chunk_lines` lines.
 /// An instruction reads one to three of them and writes a register; the last instruction writes the

@@ -1,16 +1,16 @@
 /// \file
-/// The model: what a host declares before it opens an engine: source arrays, and arrays derived from
-/// them. Nothing fails here. A mistake is remembered, the declaration still returns a handle, and
-/// `compile` (and so `engine::open`) reports all mistakes at once.
+/// The model: what a host declares before it opens an engine: source arrays, and arrays derived
+/// from them. Nothing fails here. A mistake is remembered, the declaration still returns a handle,
+/// and `compile` (and so `engine::open`) reports all mistakes at once.
 ///
 /// Invariants
-///  1. A handle a model returned names the same array for ever, also in engines opened before a later
-///     edit of the model.
+/// 1. A handle a model returned names the same array for ever, also in engines opened before a
+/// later edit of the model.
 ///  2. Data shared with an engine never change: the next edit copies them first.
 ///
 /// Thread safety: one thread at a time per model.
-/// Cost: declaring and compiling a node of fan-in 4 costs less than 100 ns (`bench/graph/build_bench`);
-/// a named array costs the copy of its name and a hash at check time.
+/// Cost: declaring and compiling a node of fan-in 4 costs less than 100 ns
+/// (`bench/graph/build_bench`); a named array costs the copy of its name and a hash at check time.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,8 @@ enum class evaluation : std::uint8_t {
 };
 
 struct array_options {
-  std::optional<page_class> page = {};  ///< default: the smallest that holds the array, at most 4 KiB
+  std::optional<page_class> page = {};  ///< default: the smallest that holds the array, at most 4
+                                        ///< KiB
 };
 struct derive_options {
   evaluation when = evaluation::eager;

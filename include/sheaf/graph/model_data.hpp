@@ -1,7 +1,7 @@
 /// \file
-/// What a model holds, as an engine sees it: names, array records and host functions. A `model` fills
-/// it; engines share it read-only. Once shared it never changes: the next edit of the model works on
-/// a copy.
+/// What a model holds, as an engine sees it: names, array records and host functions. A `model`
+/// fills it; engines share it read-only. Once shared it never changes: the next edit of the model
+/// works on a copy.
 ///
 /// Invariants
 ///  1. `arrays[i]` is the array with `array_id{i}`; ids are dense and never reused.
@@ -38,7 +38,8 @@ enum class array_kind : std::uint8_t {
 };
 
 /// Values of `array_record::definition` that are no index.
-inline constexpr std::uint32_t no_definition = no_index;            ///< a source, or still undefined
+inline constexpr std::uint32_t no_definition = no_index;            ///< a source, or still
+                                                                    ///< undefined
 inline constexpr std::uint32_t refused_definition = no_index - 1;  ///< the definition was a mistake
 
 struct array_record {
@@ -74,15 +75,28 @@ struct definition_record {
 };
 static_assert(sizeof(definition_record) == 20);
 
+/// A custom operator that some definition calls.
+struct operator_use {
+  std::uint32_t op;     ///< number in the operator registry
+  std::uint32_t array;  ///< the first whose definition uses it in this form
+  std::uint8_t arity;
+  dtype type;
+};
+
 /// Finds arrays by name. Names are not copied: it holds indices into `model_data`.
 struct name_index {
   std::vector<std::uint32_t> slots;  ///< array indices, open addressing; no_index where free
-  std::size_t indexed_arrays = 0;    ///< arrays that had been declared when it was built
+  std::uint32_t array_count = 0;     ///< arrays looked at so far
+  std::uint32_t name_count = 0;      ///< slots in use
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> duplicates;  ///< (later, first)
 };
 
 struct model_data {
   std::uint32_t tag = 0;
-  bool forward_declared = false;  ///< some array was defined after it was used: levels are not exact
+  bool forward_declared = false;      ///< some array was used before its definition: levels in the
+                                      ///< records are not exact
+  std::uint32_t lazy_count = 0;       ///< arrays
+  std::uint32_t undefined_count = 0;  ///< arrays declared and not yet defined
   std::vector<array_record> arrays;
   std::vector<definition_record> definitions;
   std::vector<std::uint32_t> operand_arrays;
@@ -91,6 +105,7 @@ struct model_data {
   std::vector<line_program> programs;
   std::vector<std::shared_ptr<const index_table>> tables;
   std::vector<host_function> hosts;
+  std::vector<operator_use> operator_uses;  ///< each (operator, arity, type) once
   std::vector<status> mistakes;         ///< of single declarations, at most `mistake_count_max`
   std::uint64_t mistakes_not_kept = 0;
   name_index names;
@@ -106,8 +121,8 @@ struct model_data {
   /// The name to show: the given one, "#7" for an anonymous array, "total#0" for a hidden one.
   /// "no array" where `id` is out of range.
   [[nodiscard]] std::string name_of(array_id id) const;
-  /// The array `name_of` shows as `name`; `no_array` if none. O(1) for given names and "#7", O(n) for
-  /// hidden arrays.
+  /// The array `name_of` shows as `name`; `no_array` if none. O(1) for given names and "#7", O(n)
+  /// for hidden arrays.
   [[nodiscard]] array_id find(std::string_view name) const noexcept;
 };
 

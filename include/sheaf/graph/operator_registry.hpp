@@ -8,8 +8,8 @@
 ///  1. A number once given to (name, version) never names anything else.
 ///  2. An operator whose bodies contract multiply-adds is never usable: promise P1 would break.
 ///
-/// Thread safety: every function may be called from any thread. Registering takes a lock; `find` and
-/// `body` read under the same lock and are meant for compile time, not for the commit path.
+/// Thread safety: every function may be called from any thread. Registering takes a lock; `find`
+/// and `body` read under the same lock and are meant for compile time, not for the commit path.
 #pragma once
 
 #include <cstddef>

@@ -3,7 +3,8 @@
 /// pointers or frames; immutable; shared by every snapshot that uses it.
 ///
 /// Terms
-///  - *producer*: a source or a node. Producers are numbered sources first, then nodes in plan order.
+/// - *producer*: a source or a node. Producers are numbered sources first, then nodes in plan
+/// order.
 ///  - *slot*: the index of one (array, page) in the page table. An array's pages have consecutive
 ///    slots. Slots are level-major: sources, then level 1, level 2, ..., then lazy arrays, so the
 ///    pages of a level are one range of slots and the next dirty slot tells the next dirty level.
@@ -50,7 +51,8 @@ enum class operator_kind : std::uint8_t {
 struct plan_operand {
   std::uint32_t producer;  ///< no_index for a constant
   std::uint32_t slot;      ///< first slot of the operand array; for a constant: index in constants
-  std::uint32_t element;   ///< broadcast: this element meets every result element; aligned: no_index
+  std::uint32_t element;   ///< broadcast: this element meets every result element; aligned:
+                           ///< no_index
   page_class page;         ///< of the operand array
   dtype type;
   friend bool operator==(const plan_operand&, const plan_operand&) = default;
@@ -71,7 +73,8 @@ struct plan_operation {
   dtype type;            ///< of the result
   semiring_id semiring;  ///< combine and the folds
   page_class page;       ///< of the result
-  bool uniform;          ///< all operands aligned, of the result's page class and element size, none
+  bool uniform;          ///< all operands aligned, of the result's page class and element size,
+                         ///< none
                          ///< constant, no weights: operand entries are first slots; else indices
                          ///< into `operand_details`
   bool weighted;         ///< combine: entries are count values, then count weights
@@ -103,7 +106,7 @@ struct plan_source {
 
 struct plan_segment {
   std::uint32_t slot_begin, slot_end;
-  std::uint32_t node_begin, node_count;
+  std::uint32_t node_begin, node_count;  ///< in level 0: indices into `sources`
 };
 
 /// Sums over one level; level 0 is the sources.
@@ -111,7 +114,8 @@ struct plan_level {
   std::uint32_t segment_begin, segment_end;
   std::uint32_t slot_begin, slot_end;
   std::uint64_t fan_in;        ///< sum over page-nodes of their operand count: what a pull looks at
-  std::uint64_t fan_out;       ///< edges out of this level's producers
+  std::uint64_t fan_out;       ///< sum over this level's pages of their producer's children: what a
+                               ///< push looks at
   std::uint32_t consumer_begin, consumer_end;  ///< into `consumers`: levels that read this one
 };
 

@@ -1,0 +1,54 @@
+/// \file
+/// What the declarations of one model share: the data under construction, and the caches that find
+/// equal line programs and index tables again.
+///
+/// Thread safety: one thread at a time, as `model`.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <sheaf/graph/definition.hpp>
+#include <sheaf/graph/model_data.hpp>
+
+namespace sheaf::inline v0 {
+
+/// The tables of a segment reduction that was declared before.
+struct known_segments {
+  std::shared_ptr<const segment_table> groups;
+  std::uint64_t operand_length;
+  unsigned size_shift;
+  std::vector<std::uint32_t> tables;   ///< indices into `model_data::tables`, by level
+  std::vector<std::uint64_t> lengths;  ///< partials each level leaves
+};
+
+struct declaration_state {
+  std::shared_ptr<model_data> data;
+  bool shared = false;  ///< `data` was handed out: copy before the next change
+  std::unordered_multimap<std::uint64_t, std::uint32_t> programs;  ///< by hash
+  std::vector<known_segments> segments;
+  std::vector<model_operand> scratch;  ///< operands of the definition at hand
+
+  /// The data, to be changed.
+  model_data& edit() {
+    if (SHEAF_UNLIKELY(shared)) {
+      data = std::make_shared<model_data>(*data);
+      shared = false;
+    }
+    return *data;
+  }
+  void note(const status& mistake);
+  /// Adds a record with an empty definition. Notes what is wrong with name, length or page.
+  std::uint32_t add_array(std::string_view name, const array_record& record);
+  /// Index of `program` in `model_data::programs`, added if new.
+  std::uint32_t intern(line_program&& program);
+};
+
+/// Pages of an array, or 0 where they cannot be numbered by 32 bits.
+[[nodiscard]] std::uint32_t page_count_of(std::uint64_t length, dtype type,
+                                          page_class page) noexcept;
+
+}  // namespace sheaf::inline v0

@@ -1,0 +1,79 @@
+/// \file
+/// Turns one definition into records of the model: checks every operand, adds hidden arrays where a
+/// definition has inner steps, and decides length, page class and level of the result.
+///
+/// A definition that is refused leaves its array as it was, marked `refused_definition`, with one
+/// mistake noted for each fault found; what reads such an array is not reported again.
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include <sheaf/graph/array.hpp>
+#include <sheaf/graph/definition.hpp>
+#include <sheaf/graph/host_function.hpp>
+
+#include "declaration_state.hpp"
+
+namespace sheaf::inline v0 {
+
+class definer {
+ public:
+  /// For the array `result` of the model in `state`. `length_known`: it was declared with a length
+  /// and a page class; otherwise both follow from the operands, or `page`.
+  definer(declaration_state& state, std::uint32_t result, bool length_known,
+          std::optional<page_class> page);
+
+  void define(const definition_data& computed);
+  void define_host(std::span<const any_array> operands, host_function&& function);
+
+ private:
+  /// A whole step of a reduction: `kind` over all of `operand`.
+  void define_fold(operator_kind kind, semiring_id semiring, std::uint32_t operand,
+                   std::uint64_t length, std::uint32_t payload);
+  void combine_arrays(const definition_data& computed);
+  void combine_general(const definition_data& computed);
+  void combine_terms(const definition_data& computed);
+  void define_program(std::span<const expression_step> steps);
+  void define_reduce(const definition_data& computed);
+  void define_segments(const definition_data& computed);
+  void define_gather(const definition_data& computed);
+
+  /// The operand's array, or no_index after noting why it cannot be one.
+  std::uint32_t admit(const array_handle& handle, dtype type);
+  std::uint32_t admit_element(const array_handle& handle, dtype type, std::uint64_t index);
+  /// Adds an operand to scratch.
+  void take(const array_handle& handle, dtype type, bool broadcast, std::uint64_t index);
+  /// The array that `steps` name, or a hidden one that computes them; no_index if refused.
+  std::uint32_t whole_operand(const std::vector<expression_step>& steps);
+  std::uint32_t add_hidden(std::uint64_t length);
+  void note_uses(std::vector<operator_use>&& uses);
+  const known_segments& segments_of(const std::shared_ptr<const segment_table>& groups,
+                                    std::uint64_t operand_length);
+
+  bool semiring_fits(semiring_id semiring);
+  /// Length of the result over the operands in scratch; 1-element operands become broadcasts. False
+  /// after noting a mismatch.
+  bool meet_lengths(std::uint64_t& length);
+  /// Stores a definition over the operands in scratch.
+  void settle(definition_record made, std::uint64_t length, bool aligned);
+  /// Fixes length and page class of the result. False after noting why that fails.
+  bool shape_result(std::uint64_t length, std::optional<page_class> from_operands);
+  void store(definition_record made, std::uint32_t level);
+
+  array_record& record() { return data_.arrays[result_]; }
+  std::string name() const { return data_.name_of(array_id{result_}); }
+  void refuse(const status& mistake);
+  void refuse_silently();
+
+  declaration_state& state_;
+  model_data& data_;
+  const std::uint32_t result_;
+  const dtype type_;
+  const bool length_known_;
+  const std::optional<page_class> page_;
+  bool refused_ = false;
+  std::uint32_t hidden_count_ = 0;
+};
+
+}  // namespace sheaf::inline v0

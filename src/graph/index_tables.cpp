@@ -1,0 +1,95 @@
+#include "index_tables.hpp"
+
+#include <algorithm>
+#include <sheaf/algebra/fold_tree.hpp>
+
+namespace sheaf::inline v0 {
+namespace {
+
+/// Calls `visitor(result_element, operand_line)` for every item, result elements rising.
+template <class Visitor>
+void for_each_item(const index_table& table, dtype type, Visitor&& visitor) {
+  const unsigned to_line = line_shift - size_shift(type);
+  const auto line_of = [&](std::uint32_t item) {
+    return (table.indices.empty() ? item : table.indices[item]) >> to_line;
+  };
+  if (table.offsets.empty()) {
+    const auto count = static_cast<std::uint32_t>(table.indices.size());
+    for (std::uint32_t i = 0; i < count; ++i) visitor(i, line_of(i));
+    return;
+  }
+  for (std::uint32_t i = 0; i + 1 < table.offsets.size(); ++i) {
+    for (std::uint32_t item = table.offsets[i]; item < table.offsets[i + 1]; ++item) {
+      visitor(i, line_of(item));
+    }
+  }
+}
+
+/// Two passes: count per line, then fill. An element is noted once per line because all its items
+/// come together, so a repeat has the same last element.
+void transpose(index_table& table, std::uint64_t operand_length, dtype type) {
+  const unsigned to_line = line_shift - size_shift(type);
+  const auto lines = static_cast<std::size_t>(((operand_length - 1) >> to_line) + 1);
+  table.reach_offsets.assign(lines + 1, 0);
+  std::vector<std::uint32_t> last(lines, no_index);
+  for_each_item(table, type, [&](std::uint32_t element, std::uint32_t line) {
+    if (last[line] == element) return;
+    last[line] = element;
+    ++table.reach_offsets[line + 1];
+  });
+  for (std::size_t i = 1; i <= lines; ++i) table.reach_offsets[i] += table.reach_offsets[i - 1];
+  table.reach_elements.resize(table.reach_offsets.back());
+  std::vector<std::uint32_t> next(table.reach_offsets.begin(), table.reach_offsets.end() - 1);
+  std::fill(last.begin(), last.end(), no_index);
+  for_each_item(table, type, [&](std::uint32_t element, std::uint32_t line) {
+    if (last[line] == element) return;
+    last[line] = element;
+    table.reach_elements[next[line]++] = element;
+  });
+}
+
+/// Splits each group of `group_ends` into runs of at most `run` items. `offsets` gets where each
+/// run begins; the return value says, per group, where its runs end.
+std::vector<std::uint32_t> split_groups(std::span<const std::uint32_t> group_ends,
+                                        std::uint32_t run, std::vector<std::uint32_t>& offsets) {
+  std::vector<std::uint32_t> ends;
+  ends.reserve(group_ends.size());
+  offsets.assign(1, 0);
+  std::uint32_t begin = 0;
+  for (const std::uint32_t end : group_ends) {
+    while (end - begin > run) offsets.push_back(begin += run);
+    offsets.push_back(begin = end);
+    ends.push_back(static_cast<std::uint32_t>(offsets.size() - 1));
+  }
+  return ends;
+}
+
+}  // namespace
+
+index_table gather_table(std::vector<std::uint32_t> indices, std::uint64_t operand_length,
+                         dtype type) {
+  index_table table;
+  table.indices = std::move(indices);
+  transpose(table, operand_length, type);
+  return table;
+}
+
+std::vector<segment_level> segment_levels(const segment_table& groups,
+                                          std::uint64_t operand_length, dtype type) {
+  std::vector<segment_level> levels;
+  const std::size_t group_count = groups.offsets.size() - 1;
+  std::vector<std::uint32_t> ends(groups.offsets.begin() + 1, groups.offsets.end());
+  auto run = static_cast<std::uint32_t>(line_size / size_of(type));
+  std::uint64_t length = operand_length;
+  do {
+    segment_level& level = levels.emplace_back();
+    ends = split_groups(ends, run, level.table.offsets);
+    if (levels.size() == 1) level.table.indices = groups.members;
+    transpose(level.table, length, type);
+    level.length = length = ends.back();
+    run = fold_block_items_max;
+  } while (length != group_count);
+  return levels;
+}
+
+}  // namespace sheaf::inline v0

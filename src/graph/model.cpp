@@ -1,0 +1,364 @@
+#include <sheaf/graph/model.hpp>
+
+#include <atomic>
+#include <cstring>
+
+#include "declaration_state.hpp"
+#include "definer.hpp"
+#include "dot.hpp"
+#include "model_walk.hpp"
+#include "plan_compiler.hpp"
+
+namespace sheaf::inline v0 {
+namespace {
+
+using ull = unsigned long long;
+
+std::uint32_t next_tag() noexcept {
+  static std::atomic<std::uint32_t> last{0};
+  std::uint32_t tag = 0;
+  while (tag == 0) tag = last.fetch_add(1) + 1;
+  return tag;
+}
+
+template <class Value>
+void hash_bytes(std::uint64_t& hash, const std::vector<Value>& values) noexcept {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(values.data());
+  for (std::size_t i = 0; i < values.size() * sizeof(Value); ++i) {
+    hash = (hash ^ bytes[i]) * 0x100'0000'01b3u;
+  }
+  hash = (hash ^ values.size()) * 0x100'0000'01b3u;
+}
+
+std::uint64_t hash_of(const line_program& program) noexcept {
+  std::uint64_t hash = 0xcbf2'9ce4'8422'2325u;
+  hash_bytes(hash, program.code);
+  hash_bytes(hash, program.constants);
+  hash_bytes(hash, program.operand_types);
+  hash_bytes(hash, program.calls);
+  return hash;
+}
+
+/// The one status that stands for all of `found`.
+status summary_of(const std::vector<status>& found, std::uint64_t not_kept) {
+  if (found.size() == 1 && not_kept == 0) return found.front();
+  std::string words = std::to_string(found.size() + not_kept) + " mistakes";
+  char separator = ':';
+  for (const status& mistake : found) {
+    words += separator;
+    words += ' ';
+    words += mistake.text();
+    if (!mistake.detail().empty()) (words += ", ") += mistake.detail();
+    separator = ';';
+    if (words.size() > status::detail_size_max) break;
+  }
+  if (words.size() > status::detail_size_max) {
+    words.resize(status::detail_size_max - 3);
+    words += "...";
+  }
+  return {found.front().code(), subsystem::graph, "the model has mistakes", words};
+}
+
+/// The mistake in the shape of a new array, or ok.
+status fault_of_shape(const model_data& data, std::uint32_t array) {
+  const array_record& made = data.arrays[array];
+  const std::string name = data.name_of(array_id{array});
+  if (made.length == 0) {
+    return make_status(status_code::invalid_argument, subsystem::graph,
+                       "an array has no elements, give it a length of at least 1", "'%s'",
+                       name.c_str());
+  }
+  if (made.page > page_class::b4k) {
+    return make_status(status_code::invalid_argument, subsystem::graph, "no such page class",
+                       "class %u of '%s'", static_cast<unsigned>(made.page), name.c_str());
+  }
+  if (page_count_of(made.length, made.type, made.page) == 0) {
+    return make_status(status_code::too_many, subsystem::graph,
+                       "an array has more pages than 32 bits can number",
+                       "'%s' of %llu elements", name.c_str(), static_cast<ull>(made.length));
+  }
+  return {};
+}
+
+}  // namespace
+
+page_class default_page(std::uint64_t length, dtype type) noexcept {
+  auto page = page_class::b64;
+  while (page != page_class::b4k && length > bytes_of(page) >> size_shift(type)) {
+    page = static_cast<page_class>(static_cast<unsigned>(page) + 1);
+  }
+  return page;
+}
+
+std::uint32_t page_count_of(std::uint64_t length, dtype type, page_class page) noexcept {
+  const std::uint64_t pages = ((length - 1) >> (byte_shift(page) - size_shift(type))) + 1;
+  return pages < no_index ? static_cast<std::uint32_t>(pages) : 0;
+}
+
+void declaration_state::note(const status& mistake) {
+  if (data->mistakes.size() < mistake_count_max) data->mistakes.push_back(mistake);
+  else ++data->mistakes_not_kept;
+}
+
+std::uint32_t declaration_state::add_array(std::string_view name, const array_record& record) {
+  const std::uint32_t array = data->array_count();
+  SHEAF_ASSERT(array < refused_definition, "array-ids-fit-32-bits");
+  array_record& made = data->arrays.emplace_back(record);
+  if (record.lazy) ++data->lazy_count;
+  if (name.empty()) return array;
+  made.name_begin = static_cast<std::uint32_t>(data->characters.size());
+  made.name_size = static_cast<std::uint32_t>(name.size());
+  data->characters.append(name);
+  if (std::memchr(name.data(), '#', name.size()) != nullptr) {
+    note(make_status(status_code::invalid_argument, subsystem::graph,
+                     "a name holds '#', which is kept for unnamed and inner arrays", "'%.*s'",
+                     static_cast<int>(name.size()), name.data()));
+  }
+  if (data->characters.size() >= no_index) {
+    data->characters.resize(made.name_begin);
+    made.name_size = 0;
+    note({status_code::too_many, subsystem::graph, "names fill more than 4 GiB", {}});
+  }
+  return array;
+}
+
+std::uint32_t declaration_state::intern(line_program&& program) {
+  std::vector<line_program>& known = data->programs;
+  if (!known.empty() && known.back() == program) {
+    return static_cast<std::uint32_t>(known.size() - 1);
+  }
+  const std::uint64_t hash = hash_of(program);
+  const auto [begin, end] = programs.equal_range(hash);
+  for (auto found = begin; found != end; ++found) {
+    if (known[found->second] == program) return found->second;
+  }
+  const auto index = static_cast<std::uint32_t>(known.size());
+  programs.emplace(hash, index);
+  known.push_back(std::move(program));
+  return index;
+}
+
+struct model::state : declaration_state {
+  array_handle handle_of(std::uint32_t array) const noexcept {
+    return {array_id{array}, data->tag, data->arrays[array].length};
+  }
+};
+
+model::model() : state_(std::make_unique<state>()) {
+  state_->data = std::make_shared<model_data>();
+  state_->data->tag = next_tag();
+}
+model::~model() = default;
+model::model(model&&) noexcept = default;
+model& model::operator=(model&&) noexcept = default;
+
+array_handle model::add_source(std::string_view name, std::uint64_t length, dtype type,
+                               array_options options) {
+  const model_data& data = state_->edit();
+  const std::uint32_t array =
+      state_->add_array(name, {.length = length,
+                               .level = 0,
+                               .definition = no_definition,
+                               .name_begin = 0,
+                               .name_size = 0,
+                               .type = type,
+                               .page = options.page.value_or(default_page(length, type)),
+                               .kind = array_kind::source,
+                               .lazy = false});
+  const status fault = fault_of_shape(data, array);
+  if (!fault.is_ok()) state_->note(fault);
+  return state_->handle_of(array);
+}
+
+array_handle model::add_derived(std::string_view name, const definition_data& computed, dtype type,
+                                derive_options options) {
+  state_->edit();
+  const std::uint32_t array = state_->add_array(name, {.length = 0,
+                                                       .level = 0,
+                                                       .definition = no_definition,
+                                                       .name_begin = 0,
+                                                       .name_size = 0,
+                                                       .type = type,
+                                                       .page = page_class::b64,
+                                                       .kind = array_kind::derived,
+                                                       .lazy = options.when == evaluation::lazy});
+  definer(*state_, array, false, options.page).define(computed);
+  return state_->handle_of(array);
+}
+
+array_handle model::add_declared(std::string_view name, std::uint64_t length, dtype type,
+                                 array_options options) {
+  model_data& data = state_->edit();
+  const std::uint32_t array =
+      state_->add_array(name, {.length = length,
+                               .level = 0,
+                               .definition = no_definition,
+                               .name_begin = 0,
+                               .name_size = 0,
+                               .type = type,
+                               .page = options.page.value_or(default_page(length, type)),
+                               .kind = array_kind::derived,
+                               .lazy = false});
+  ++data.undefined_count;
+  const status fault = fault_of_shape(data, array);
+  if (!fault.is_ok()) state_->note(fault);
+  return state_->handle_of(array);
+}
+
+void model::define_declared(const array_handle& declared, const definition_data& computed,
+                            dtype type, evaluation when) {
+  model_data& data = state_->edit();
+  const std::uint32_t array = index_of(declared.id);
+  if (declared.model_tag != data.tag || array >= data.array_count()) {
+    const bool foreign = declared.model_tag != data.tag && declared.model_tag != 0;
+    return state_->note(make_status(
+        foreign ? status_code::foreign_handle : status_code::unknown_array, subsystem::graph,
+        "define is given an array of another model, or none", "array #%u of model %u, in model %u",
+        array, declared.model_tag, data.tag));
+  }
+  array_record& record = data.arrays[array];
+  const std::string name = data.name_of(declared.id);
+  if (record.type != type) {
+    return state_->note(make_status(status_code::type_mismatch, subsystem::graph,
+                                    "define is given an array of another element type",
+                                    "'%s' is %s, not %s", name.c_str(),
+                                    name_of(record.type).data(), name_of(type).data()));
+  }
+  if (record.kind == array_kind::source || record.definition != no_definition) {
+    return state_->note(make_status(status_code::invalid_argument, subsystem::graph,
+                                    record.kind == array_kind::source
+                                        ? "a source cannot be defined"
+                                        : "an array is defined twice",
+                                    "'%s'", name.c_str()));
+  }
+  --data.undefined_count;
+  record.lazy = when == evaluation::lazy;
+  if (record.lazy) ++data.lazy_count;
+  definer(*state_, array, true, std::nullopt).define(computed);
+}
+
+array_handle model::add_host(std::string_view name, std::uint64_t length, dtype type,
+                             std::span<const any_array> operands, host_function function,
+                             derive_options options) {
+  const model_data& data = state_->edit();
+  const std::uint32_t array =
+      state_->add_array(name, {.length = length,
+                               .level = 0,
+                               .definition = no_definition,
+                               .name_begin = 0,
+                               .name_size = 0,
+                               .type = type,
+                               .page = options.page.value_or(default_page(length, type)),
+                               .kind = array_kind::derived,
+                               .lazy = options.when == evaluation::lazy});
+  const status fault = fault_of_shape(data, array);
+  if (!fault.is_ok()) {
+    state_->note(fault);
+    state_->data->arrays[array].definition = refused_definition;
+  } else {
+    definer(*state_, array, true, std::nullopt).define_host(operands, std::move(function));
+  }
+  return state_->handle_of(array);
+}
+
+std::vector<status> model::mistakes() const {
+  model_data& data = *state_->data;
+  index_names(data);
+  std::vector<status> found = data.mistakes;
+  check_whole(data, found);
+  if (data.forward_declared) {
+    for (const status& cycle : cycles_among(data, levels_of(data).blocked)) {
+      found.push_back(cycle);
+    }
+  }
+  if (data.mistakes_not_kept != 0) {
+    found.push_back(make_status(status_code::too_many, subsystem::graph,
+                                "more mistakes than are kept", "%llu more",
+                                static_cast<ull>(data.mistakes_not_kept)));
+  }
+  return found;
+}
+
+result<std::shared_ptr<const plan>> model::compile() const {
+  model_data& data = *state_->data;
+  index_names(data);
+  std::vector<status> found = data.mistakes;
+  check_whole(data, found);
+  level_table levels;
+  if (data.forward_declared) {
+    levels = levels_of(data);
+    for (const status& cycle : cycles_among(data, levels.blocked)) found.push_back(cycle);
+  }
+  if (!found.empty()) return summary_of(found, data.mistakes_not_kept);
+  return compile_plan(data, levels.levels);
+}
+
+std::string model::to_dot() const { return dot_of(*state_->data); }
+
+std::shared_ptr<const model_data> model::data() const {
+  index_names(*state_->data);
+  state_->shared = true;
+  return state_->data;
+}
+
+std::uint32_t model::tag() const noexcept { return state_->data->tag; }
+std::uint32_t model::array_count() const noexcept { return state_->data->array_count(); }
+
+segments segments::from_ids(std::span<const std::uint32_t> segment_of_element,
+                            std::uint32_t count) {
+  auto table = std::make_shared<segment_table>();
+  table->offsets.assign(std::size_t{count} + 1, 0);
+  if (segment_of_element.size() >= no_index) {
+    table->mistake = {status_code::too_many, subsystem::graph,
+                      "segments name 2^32 elements or more", {}};
+    return segments(std::move(table));
+  }
+  for (std::size_t i = 0; i < segment_of_element.size(); ++i) {
+    if (segment_of_element[i] < count) {
+      ++table->offsets[segment_of_element[i] + 1];
+    } else if (table->mistake.is_ok()) {
+      table->mistake = make_status(status_code::out_of_range, subsystem::graph,
+                                   "a segment id is past the number of segments",
+                                   "element %zu has segment %u of %u", i, segment_of_element[i],
+                                   count);
+    }
+  }
+  if (!table->mistake.is_ok()) return segments(std::move(table));
+  for (std::size_t g = 1; g <= count; ++g) table->offsets[g] += table->offsets[g - 1];
+  table->members.resize(segment_of_element.size());
+  std::vector<std::uint32_t> next(table->offsets.begin(), table->offsets.end() - 1);
+  for (std::uint32_t i = 0; i < segment_of_element.size(); ++i) {
+    table->members[next[segment_of_element[i]]++] = i;
+  }
+  if (count == 0) {
+    table->mistake = {status_code::invalid_argument, subsystem::graph, "no segments", {}};
+  }
+  return segments(std::move(table));
+}
+
+segments segments::from_csr(std::vector<std::uint32_t> offsets,
+                            std::vector<std::uint32_t> members) {
+  auto table = std::make_shared<segment_table>();
+  table->offsets = std::move(offsets);
+  table->members = std::move(members);
+  const auto& o = table->offsets;
+  if (o.size() < 2) {
+    table->mistake = {status_code::invalid_argument, subsystem::graph, "no segments", {}};
+    return segments(std::move(table));
+  }
+  for (std::size_t g = 1; g < o.size() && table->mistake.is_ok(); ++g) {
+    if (o[g] >= o[g - 1]) continue;
+    table->mistake = make_status(status_code::invalid_argument, subsystem::graph,
+                                 "segment offsets do not rise",
+                                 "offset %zu is %u after %u", g, o[g], o[g - 1]);
+  }
+  if (table->mistake.is_ok() && (o.front() != 0 || o.back() != table->members.size())) {
+    table->mistake = make_status(status_code::invalid_argument, subsystem::graph,
+                                 "segment offsets do not run from 0 to the number of members",
+                                 "from %u to %u, with %zu members", o.front(), o.back(),
+                                 table->members.size());
+  }
+  return segments(std::move(table));
+}
+
+}  // namespace sheaf::inline v0

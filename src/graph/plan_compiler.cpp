@@ -1,0 +1,394 @@
+#include "plan_compiler.hpp"
+
+#include <algorithm>
+
+#include "declaration_state.hpp"
+#include "model_walk.hpp"
+#include "plan_check.hpp"
+
+namespace sheaf::inline v0 {
+namespace {
+
+/// Where an array lies in the plan.
+struct array_place {
+  std::uint32_t slot;
+  std::uint32_t producer;
+};
+
+class plan_compiler {
+ public:
+  plan_compiler(const model_data& data, const std::vector<std::uint32_t>& levels)
+      : data_(data), exact_levels_(levels), plan_(std::make_shared<plan>()) {}
+
+  std::shared_ptr<const plan> run() {
+    order_definitions();
+    place_sources();
+    place_nodes();
+    emit_nodes();
+    invert_edges();
+    sum_fan_out();
+    list_consumers();
+    mark_fallible();
+    fill_tables();
+    SHEAF_PARANOID(check_plan(*plan_).is_ok(), "plan-invariants");
+    return std::move(plan_);
+  }
+
+ private:
+  std::uint32_t level_of(std::uint32_t array) const {
+    return exact_levels_.empty() ? data_.arrays[array].level : exact_levels_[array];
+  }
+
+  /// Counting sort by (lazy, level); stable, so declaration order rules inside a level.
+  void order_definitions() {
+    std::uint32_t deepest[2] = {0, 0};
+    for (const definition_record& definition : data_.definitions) {
+      std::uint32_t& mine = deepest[data_.arrays[definition.result].lazy];
+      mine = std::max(mine, level_of(definition.result));
+    }
+    eager_levels_ = deepest[0] + 1;
+    const auto bucket_of = [&](const definition_record& definition) {
+      const bool lazy = data_.arrays[definition.result].lazy;
+      return level_of(definition.result) + (lazy ? eager_levels_ : 0);
+    };
+    level_begin_.assign(eager_levels_ + deepest[1] + 2, 0);
+    for (const definition_record& definition : data_.definitions) {
+      ++level_begin_[bucket_of(definition) + 1];
+    }
+    for (std::size_t i = 1; i < level_begin_.size(); ++i) level_begin_[i] += level_begin_[i - 1];
+    order_.resize(data_.definitions.size());
+    std::vector<std::uint32_t> next(level_begin_.begin(), level_begin_.end() - 1);
+    for (std::uint32_t i = 0; i < data_.definitions.size(); ++i) {
+      order_[next[bucket_of(data_.definitions[i])]++] = i;
+    }
+    plan_->eager_node_count = level_begin_[eager_levels_];
+  }
+
+  std::uint32_t take_slots(const array_record& array) {
+    const std::uint32_t first = plan_->slot_count;
+    plan_->slot_count += page_count_of(array.length, array.type, array.page);
+    return first;
+  }
+
+  void place_sources() {
+    places_.resize(data_.array_count());
+    plan_->producer_of_array.assign(data_.array_count(), no_index);
+    plan_->levels.resize(eager_levels_);
+    for (std::uint32_t i = 0; i < data_.array_count(); ++i) {
+      const array_record& array = data_.arrays[i];
+      if (array.kind != array_kind::source) continue;
+      const auto producer = static_cast<std::uint32_t>(plan_->sources.size());
+      const std::uint32_t slot = take_slots(array);
+      places_[i] = {slot, producer};
+      plan_->producer_of_array[i] = producer;
+      plan_->sources.push_back({.slot = slot,
+                                .page_count = plan_->slot_count - slot,
+                                .length = array.length,
+                                .type = array.type,
+                                .page = array.page,
+                                .array = array_id{i}});
+      add_pages(slot, plan_->slot_count - slot, producer, 0);
+    }
+    close_level(0, 0);
+  }
+
+  void place_nodes() {
+    std::uint32_t producer = plan_->source_count();
+    for (const std::uint32_t definition : order_) {
+      const std::uint32_t array = data_.definitions[definition].result;
+      places_[array] = {take_slots(data_.arrays[array]), producer};
+      plan_->producer_of_array[array] = producer++;
+    }
+  }
+
+  /// Notes the pages of one node; joins runs of one-page nodes inside a level.
+  void add_pages(std::uint32_t slot, std::uint32_t pages, std::uint32_t node,
+                 std::uint32_t level_segment_begin) {
+    auto& segments = plan_->segments;
+    if (pages == 1 && segments.size() > level_segment_begin) {
+      plan_segment& last = segments.back();
+      if (last.slot_end - last.slot_begin == last.node_count) {
+        ++last.slot_end;
+        ++last.node_count;
+        return;
+      }
+    }
+    segments.push_back({slot, slot + pages, node, 1});
+  }
+
+  void close_level(std::uint32_t level, std::uint32_t first_segment) {
+    plan_level& sums = plan_->levels[level];
+    const auto& segments = plan_->segments;
+    sums.segment_begin = first_segment;
+    sums.segment_end = static_cast<std::uint32_t>(segments.size());
+    const bool empty = sums.segment_begin == sums.segment_end;
+    const std::uint32_t before = level == 0 ? 0 : plan_->levels[level - 1].slot_end;
+    sums.slot_begin = before;
+    sums.slot_end = empty ? before : segments.back().slot_end;
+  }
+
+  void emit_nodes() {
+    plan_->nodes.reserve(order_.size());
+    plan_->operands.reserve(data_.operand_arrays.size() + data_.operands.size());
+    edges_.reserve(plan_->operands.capacity());
+    operation_slots_.assign(64, no_index);
+    for (std::uint32_t level = 1; level < eager_levels_; ++level) {
+      const auto first_segment = static_cast<std::uint32_t>(plan_->segments.size());
+      for (std::uint32_t i = level_begin_[level]; i < level_begin_[level + 1]; ++i) {
+        const std::uint32_t pages = emit_node(i);
+        plan_->levels[level].fan_in +=
+            std::uint64_t{pages} * data_.definitions[order_[i]].operand_count;
+        add_pages(plan_->nodes.back().slot, pages, i, first_segment);
+      }
+      close_level(level, first_segment);
+    }
+    for (std::uint32_t i = plan_->eager_node_count; i < order_.size(); ++i) emit_node(i);
+  }
+
+  /// Returns the node's pages.
+  std::uint32_t emit_node(std::uint32_t node) {
+    const definition_record& definition = data_.definitions[order_[node]];
+    const array_record& result = data_.arrays[definition.result];
+    const auto begin = static_cast<std::uint32_t>(plan_->operands.size());
+    const std::uint32_t operation = operation_of(definition, result);
+    plan_->nodes.push_back({places_[definition.result].slot, operation, begin});
+    if (definition.uniform) {
+      const std::uint32_t* array = data_.operand_arrays.data() + definition.operand_begin;
+      for (std::uint32_t i = 0; i < definition.operand_count; ++i) {
+        const array_place place = places_[array[i]];
+        plan_->operands.push_back(place.slot);
+        edges_.push_back(place.producer);
+      }
+    } else {
+      for (std::uint32_t i = 0; i < definition.operand_count; ++i) {
+        emit_detail(data_.operands[definition.operand_begin + i], result.type);
+      }
+    }
+    return plan_->operations[operation].page_count;
+  }
+
+  void emit_detail(const model_operand& operand, dtype type) {
+    plan_->operands.push_back(static_cast<std::uint32_t>(plan_->operand_details.size()));
+    if (operand.array == no_index) {
+      edges_.push_back(no_index);
+      plan_->operand_details.push_back({no_index, constant_of(operand.bits), no_index,
+                                        page_class::b64, type});
+      return;
+    }
+    const array_record& array = data_.arrays[operand.array];
+    const array_place place = places_[operand.array];
+    edges_.push_back(place.producer);
+    plan_->operand_details.push_back(
+        {place.producer, place.slot, operand.element, array.page, array.type});
+  }
+
+  std::uint32_t constant_of(std::uint64_t bits) {
+    auto& constants = plan_->constants;
+    if (constants.empty() || constants.back() != bits) constants.push_back(bits);
+    return static_cast<std::uint32_t>(constants.size() - 1);
+  }
+
+  std::uint32_t operation_of(const definition_record& definition, const array_record& result) {
+    const plan_operation wanted = {
+        .kind = definition.kind,
+        .type = result.type,
+        .semiring = definition.semiring,
+        .page = result.page,
+        .uniform = definition.uniform,
+        .weighted = definition.weighted,
+        .lazy = result.lazy,
+        .fallible = definition.kind == operator_kind::host,
+        .operand_count = definition.operand_count,
+        .page_count = page_count_of(result.length, result.type, result.page),
+        .length = result.length,
+        .payload = definition.payload,
+        .manifest = no_index,
+    };
+    auto& operations = plan_->operations;
+    if (!operations.empty() && operations[last_operation_] == wanted) return last_operation_;
+    if (operations.size() * 2 >= operation_slots_.size()) grow_operation_slots();
+    std::uint32_t* slot = slot_of(wanted);
+    if (*slot == no_index) {
+      *slot = static_cast<std::uint32_t>(operations.size());
+      operations.push_back(wanted);
+    }
+    return last_operation_ = *slot;
+  }
+
+  std::uint32_t* slot_of(const plan_operation& wanted) {
+    std::uint64_t hash = wanted.length * 0x9e37'79b9'7f4a'7c15u + wanted.payload;
+    hash = (hash ^ hash >> 29) * 0xbf58'476d'1ce4'e5b9u + wanted.operand_count;
+    hash = hash * 31 + static_cast<unsigned>(wanted.kind) * 8 +
+           static_cast<unsigned>(wanted.semiring);
+    hash = (hash ^ hash >> 32) * 0x94d0'49bb'1331'11ebu;
+    const std::size_t last = operation_slots_.size() - 1;
+    std::size_t at = (hash >> 20) & last;
+    while (operation_slots_[at] != no_index &&
+           !(plan_->operations[operation_slots_[at]] == wanted)) {
+      at = (at + 1) & last;
+    }
+    return &operation_slots_[at];
+  }
+
+  void grow_operation_slots() {
+    operation_slots_.assign(operation_slots_.size() * 2, no_index);
+    for (std::uint32_t i = 0; i < plan_->operations.size(); ++i) {
+      *slot_of(plan_->operations[i]) = i;
+    }
+  }
+
+  std::uint32_t operands_end(std::uint32_t node) const {
+    const auto& nodes = plan_->nodes;
+    return node + 1 < nodes.size() ? nodes[node + 1].operand_begin
+                                   : static_cast<std::uint32_t>(plan_->operands.size());
+  }
+
+  /// Children of every producer: two walks over the eager edges, count and fill. A node that reads
+  /// a producer twice is one child: its edges come together, so the repeat is the newest entry.
+  void invert_edges() {
+    const std::size_t producers = plan_->sources.size() + plan_->nodes.size();
+    const std::uint32_t end =
+        plan_->eager_node_count == 0 ? 0 : operands_end(plan_->eager_node_count - 1);
+    auto& begin = plan_->child_begin;
+    begin.assign(producers + 1, 0);
+    for (std::uint32_t i = 0; i < end; ++i) {
+      if (edges_[i] != no_index) ++begin[edges_[i] + 1];
+    }
+    for (std::size_t i = 1; i <= producers; ++i) begin[i] += begin[i - 1];
+    plan_->children.resize(begin[producers]);
+    std::vector<std::uint32_t> next(begin.begin(), begin.end() - 1);
+    std::uint32_t repeats = 0;
+    for (std::uint32_t node = 0; node < plan_->eager_node_count; ++node) {
+      for (std::uint32_t i = plan_->nodes[node].operand_begin; i < operands_end(node); ++i) {
+        const std::uint32_t producer = edges_[i];
+        if (producer == no_index) continue;
+        std::uint32_t& at = next[producer];
+        if (at != begin[producer] && plan_->children[at - 1] == node) ++repeats;
+        else plan_->children[at++] = node;
+      }
+    }
+    if (repeats != 0) close_gaps(next);
+  }
+
+  /// Moves the children together where repeats left room; `next` says where each list ends.
+  void close_gaps(const std::vector<std::uint32_t>& next) {
+    auto& begin = plan_->child_begin;
+    std::uint32_t to = 0;
+    for (std::size_t producer = 0; producer < next.size(); ++producer) {
+      const std::uint32_t first = begin[producer];
+      begin[producer] = to;
+      for (std::uint32_t i = first; i < next[producer]; ++i) {
+        plan_->children[to++] = plan_->children[i];
+      }
+    }
+    begin.back() = to;
+    plan_->children.resize(to);
+    plan_->children.shrink_to_fit();
+  }
+
+  void sum_fan_out() {
+    const auto& begin = plan_->child_begin;
+    std::uint32_t producer = 0;
+    for (; producer < plan_->source_count(); ++producer) {
+      plan_->levels[0].fan_out += std::uint64_t{begin[producer + 1] - begin[producer]} *
+                                  plan_->sources[producer].page_count;
+    }
+    for (std::uint32_t level = 1; level < eager_levels_; ++level) {
+      std::uint64_t sum = 0;
+      for (std::uint32_t i = level_begin_[level]; i < level_begin_[level + 1]; ++i, ++producer) {
+        const std::uint32_t pages = plan_->operation_of(plan_->nodes[i]).page_count;
+        sum += std::uint64_t{begin[producer + 1] - begin[producer]} * pages;
+      }
+      plan_->levels[level].fan_out = sum;
+    }
+  }
+
+  /// The level of an eager producer by its place in the order.
+  std::uint32_t level_of_producer(std::uint32_t producer) const {
+    if (producer < plan_->source_count()) return 0;
+    const std::uint32_t node = producer - plan_->source_count();
+    return level_of(data_.definitions[order_[node]].result);
+  }
+
+  /// Pairs (level, level that reads it), each once, sorted by the first with a counting sort.
+  void list_consumers() {
+    struct pair {
+      std::uint32_t from, to;
+    };
+    std::vector<pair> pairs;
+    std::vector<std::uint32_t> last_reader(eager_levels_, 0);
+    std::vector<std::uint32_t> begin(eager_levels_ + 1, 0);
+    const auto note = [&](std::uint32_t from, std::uint32_t to) {
+      if (last_reader[from] == to) return;
+      last_reader[from] = to;
+      pairs.push_back({from, to});
+      ++begin[from + 1];
+    };
+    for (std::uint32_t level = 1; level < eager_levels_; ++level) {
+      // Most operands lie one level above; for those no look-up is needed.
+      const std::uint32_t above =
+          level == 1 ? 0 : level_begin_[level - 1] + plan_->source_count();
+      const std::uint32_t own = level_begin_[level] + plan_->source_count();
+      for (std::uint32_t i = plan_->nodes[level_begin_[level]].operand_begin;
+           i < operands_end(level_begin_[level + 1] - 1); ++i) {
+        const std::uint32_t producer = edges_[i];
+        if (producer == no_index) continue;
+        const bool next_to = producer >= above && producer < own;
+        note(next_to ? level - 1 : level_of_producer(producer), level);
+      }
+    }
+    for (std::uint32_t i = 0; i < eager_levels_; ++i) {
+      begin[i + 1] += begin[i];
+      plan_->levels[i].consumer_begin = begin[i];
+      plan_->levels[i].consumer_end = begin[i + 1];
+    }
+    plan_->consumers.resize(pairs.size());
+    for (const pair& edge : pairs) plan_->consumers[begin[edge.from]++] = edge.to;
+  }
+
+  /// Backwards over the eager nodes: a producer reaches what its children reach.
+  void mark_fallible() {
+    plan_->reaches_fallible.assign(plan_->sources.size(), 0);
+    const bool any = std::ranges::any_of(
+        plan_->operations, [](const plan_operation& one) { return one.fallible && !one.lazy; });
+    if (!any) return;
+    std::vector<std::uint8_t> reaches(plan_->sources.size() + plan_->nodes.size(), 0);
+    for (std::uint32_t node = plan_->eager_node_count; node-- > 0;) {
+      std::uint8_t& own = reaches[plan_->source_count() + node];
+      own |= plan_->operation_of(plan_->nodes[node]).fallible;
+      if (own == 0) continue;
+      for (std::uint32_t i = plan_->nodes[node].operand_begin; i < operands_end(node); ++i) {
+        if (edges_[i] != no_index) reaches[edges_[i]] = 1;
+      }
+    }
+    std::copy_n(reaches.begin(), plan_->sources.size(), plan_->reaches_fallible.begin());
+  }
+
+  void fill_tables() {
+    plan_->programs = data_.programs;
+    plan_->tables.reserve(data_.tables.size());
+    for (const auto& table : data_.tables) plan_->tables.push_back(*table);
+    plan_->hosts.resize(data_.hosts.size());
+    for (std::uint32_t i = 0; i < plan_->hosts.size(); ++i) plan_->hosts[i] = i;
+  }
+
+  const model_data& data_;
+  const std::vector<std::uint32_t>& exact_levels_;
+  std::shared_ptr<plan> plan_;
+  std::uint32_t eager_levels_ = 1;          ///< the sources' level included
+  std::vector<std::uint32_t> order_;        ///< definitions in plan order: the nodes
+  std::vector<std::uint32_t> level_begin_;  ///< into `order_`; eager levels, then lazy ones
+  std::vector<array_place> places_;         ///< by array
+  std::vector<std::uint32_t> edges_;        ///< producers, parallel to `plan_->operands`
+  std::vector<std::uint32_t> operation_slots_;  ///< hash table of operations
+  std::uint32_t last_operation_ = 0;
+};
+
+}  // namespace
+
+std::shared_ptr<const plan> compile_plan(const model_data& data,
+                                         const std::vector<std::uint32_t>& levels) {
+  return plan_compiler(data, levels).run();
+}
+
+}  // namespace sheaf::inline v0
