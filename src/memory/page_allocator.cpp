@@ -44,8 +44,7 @@ result<std::unique_ptr<page_allocator>> page_allocator::create(
   }
   std::unique_ptr<page_allocator> allocator(new (std::nothrow) page_allocator(options));
   if (allocator == nullptr) {
-    return status(status_code::out_of_memory, subsystem::memory,
-                  "no memory for a page allocator");
+    return status(status_code::out_of_memory, subsystem::memory, "no memory for a page allocator");
   }
   status reserved;
   for (std::size_t bytes = options.reserve_per_class;; bytes /= 2) {
@@ -162,17 +161,24 @@ SHEAF_NOINLINE frame_id page_allocator::allocate_slow(page_class size) noexcept 
     std::swap(cache->loaded[c], cache->previous[c]);
   }
   magazine& loaded = *cache->loaded[c];
-  std::uint32_t count = loaded.count.load(std::memory_order_relaxed);
-  if (count == 0) {
+  if (loaded.count.load(std::memory_order_relaxed) == 0) {
     if (claim(size, magazine_size) != claim_outcome::ok) return allocate_under_limit(size);
-    count = take_claimed(size, magazine_size, loaded.frames);
-    unclaim(size, magazine_size - count);
-    cache->count_exchange(size);
+    refill(*cache, size);
   }
+  const std::uint32_t count = loaded.count.load(std::memory_order_relaxed);
   loaded.count.store(count - 1, std::memory_order_relaxed);
   const frame_id frame{loaded.frames[count - 1]};
   mark_in_use(size, frame);
   return frame;
+}
+
+/// Fills the empty loaded magazine for a claim of 64 and gives up what is left of the claim.
+void page_allocator::refill(thread_cache& cache, page_class size) noexcept {
+  magazine& loaded = *cache.loaded[index(size)];
+  const std::uint32_t count = take_claimed(size, magazine_size, loaded.frames);
+  loaded.count.store(count, std::memory_order_relaxed);
+  unclaim(size, magazine_size - count);
+  cache.count_exchange(size);
 }
 
 /// One frame and no more, after giving up what this thread caches if that is what it takes.
@@ -353,8 +359,8 @@ std::uint32_t page_allocator::take_fresh(page_class size, std::uint32_t count,
   do {
     if (begin >= limit) return 0;
     taken = std::min(count, limit - begin);
-  } while (!shared.fresh_begin.compare_exchange_weak(begin, begin + taken,
-                                                     std::memory_order_acquire));
+  } while (
+      !shared.fresh_begin.compare_exchange_weak(begin, begin + taken, std::memory_order_acquire));
   // A magazine is emptied from its end, so the lowest address goes there.
   for (std::uint32_t i = 0; i < taken; ++i) frames[i] = begin + (taken - 1 - i);
   return taken;
@@ -457,17 +463,11 @@ frame_id page_allocator::allocate_reserved(page_class size) noexcept {
   // The claim of one frame is this call's now. A frame out of a magazine carries a claim of its
   // own, so the reserved one is given up for it.
   thread_cache* const cache = thread_caches::attach(*this);
-  const bool is_cached = cache != nullptr &&
-                         (cache->loaded[c]->count.load(std::memory_order_relaxed) != 0 ||
-                          cache->previous[c]->count.load(std::memory_order_relaxed) != 0);
+  const bool is_cached =
+      cache != nullptr && (cache->loaded[c]->count.load(std::memory_order_relaxed) != 0 ||
+                           cache->previous[c]->count.load(std::memory_order_relaxed) != 0);
   if (is_cached || (cache != nullptr && claim(size, magazine_size) == claim_outcome::ok)) {
-    if (!is_cached) {
-      magazine& loaded = *cache->loaded[c];
-      const std::uint32_t count = take_claimed(size, magazine_size, loaded.frames);
-      unclaim(size, magazine_size - count);
-      loaded.count.store(count, std::memory_order_relaxed);
-      cache->count_exchange(size);
-    }
+    if (!is_cached) refill(*cache, size);
     const frame_id frame = allocate(size);
     unclaim(size, 1);
     return frame;

@@ -49,8 +49,8 @@ std::size_t release_runs(virtual_arena& arena, const std::uint64_t* is_free, std
                          unsigned shift) noexcept {
   std::size_t returned = 0;
   for_each_run(is_free, count, [&](std::uint32_t begin, std::uint32_t end) {
-    returned += release_resident(arena, std::size_t{begin} << shift,
-                                 std::size_t{end - begin} << shift);
+    returned +=
+        release_resident(arena, std::size_t{begin} << shift, std::size_t{end - begin} << shift);
   });
   return returned;
 }
@@ -126,8 +126,7 @@ page_allocator_stats page_allocator::stats() const noexcept {
     one.frames_created = shared.fresh_begin.load(std::memory_order_relaxed);
     one.bytes_committed = guarded.frames.committed_size();
     one.depot_exchanges += shared.exchanges.load(std::memory_order_relaxed);
-    stats.system_calls += guarded.frames.system_call_count() +
-                          guarded.bodies.system_call_count() +
+    stats.system_calls += guarded.frames.system_call_count() + guarded.bodies.system_call_count() +
                           guarded.live_bits.system_call_count();
     stats.total.frames_in_use += one.frames_in_use;
     stats.total.bytes_in_use += one.bytes_in_use;

@@ -40,8 +40,8 @@ thread_slot* own_slots() noexcept {
 
 }  // namespace
 
-constinit thread_local const thread_slot* thread_slots
-    __attribute__((tls_model("initial-exec"))) = no_slots;
+constinit thread_local const thread_slot* thread_slots __attribute__((tls_model("initial-exec"))) =
+    no_slots;
 
 thread_caches::thread_cache* thread_caches::attach(page_allocator& allocator) noexcept {
   if (thread_cache* const found = find(allocator); found != nullptr) return found;

@@ -48,8 +48,8 @@ result<virtual_arena> virtual_arena::reserve(std::size_t bytes, arena_backing ba
   const std::size_t size = round_up(bytes, step_size);
   // Nearly a step more than asked, so that an aligned part can be cut out of it.
   const std::size_t excess = step_size - os_page_size();
-  void* const raw = ::mmap(nullptr, size + excess, PROT_NONE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const raw =
+      ::mmap(nullptr, size + excess, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (raw == MAP_FAILED) {
     return make_status(status_code::out_of_memory, subsystem::memory,
                        "the system refused to reserve address space", "%zu bytes: %s",

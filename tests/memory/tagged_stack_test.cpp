@@ -54,8 +54,9 @@ class schedule {
   };
 
   /// Follows `prefix`, then asks `pick(options)`.
-  explicit schedule(std::vector<choice> prefix,
-                    std::function<std::size_t(std::size_t)> pick = [](std::size_t) { return 0u; })
+  explicit schedule(
+      std::vector<choice> prefix,
+      std::function<std::size_t(std::size_t)> pick = [](std::size_t) { return 0u; })
       : choices_(std::move(prefix)), pick_(std::move(pick)) {}
 
   /// Runs `bodies` on threads of their own to their ends.

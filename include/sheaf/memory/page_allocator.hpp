@@ -65,8 +65,8 @@ namespace sheaf::inline v0 {
 /// allocator. A status other than ok makes that growth fail with nothing lost; it may be asked
 /// again, for the same or for fewer frames.
 struct growth_hook {
-  status (*function)(void* context, page_class size, std::uint32_t new_frame_limit) noexcept =
-      nullptr;
+  status (*function)(void* context, page_class size,
+                     std::uint32_t new_frame_limit) noexcept = nullptr;
   void* context = nullptr;
 };
 
@@ -169,9 +169,9 @@ class page_allocator {
     std::atomic<std::uint64_t> reserved{0};     ///< frames, part of `claimed`
     std::atomic<std::uint32_t> fresh_begin{0};  ///< frames from here to `frame_limit` are fresh
     std::atomic<std::uint32_t> frame_limit{0};
-    std::atomic<std::uint32_t> body_begin{0};   ///< bodies from here to `body_limit` are untouched
+    std::atomic<std::uint32_t> body_begin{0};  ///< bodies from here to `body_limit` are untouched
     std::atomic<std::uint32_t> body_limit{0};
-    std::atomic<std::uint64_t> exchanges{0};    ///< made without a thread cache
+    std::atomic<std::uint64_t> exchanges{0};  ///< made without a thread cache
   };
   /// What `grow_mutex_` protects of one class.
   struct guarded_class {
@@ -189,6 +189,7 @@ class page_allocator {
   [[nodiscard]] frame_id allocate_slow(page_class size) noexcept;
   [[nodiscard]] frame_id allocate_under_limit(page_class size) noexcept;
   void deallocate_slow(page_class size, frame_id frame) noexcept;
+  void refill(thread_cache& cache, page_class size) noexcept;
   void flush(thread_cache& cache) noexcept SHEAF_EXCLUDES(grow_mutex_);
   void mark_in_use(page_class size, frame_id frame) noexcept;
   void mark_free(page_class size, frame_id frame) noexcept;
