@@ -6,7 +6,9 @@
 
 sheaf::status checked(sheaf::frame_id frame) {
   const sheaf::frame_id copy = frame;
-  if (copy == sheaf::no_frame) return {sheaf::status_code::out_of_range, sheaf::subsystem::base, ""};
+  if (copy == sheaf::no_frame) {
+    return {sheaf::status_code::out_of_range, sheaf::subsystem::base, "no frame"};
+  }
   return {};
 }
 
