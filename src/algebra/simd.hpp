@@ -189,42 +189,37 @@ struct vec {
     }
   }
   [[nodiscard]] SHEAF_HD static vec fma(vec a, vec b, vec c) noexcept {
-    if constexpr (float_element<T>) return xsimd::fma(a.value_, b.value_, c.value_);
-    else return from_bits(a.bits() * b.bits() + c.bits());
+    if constexpr (integer_element<T>) {
+      return from_bits(a.bits() * b.bits() + c.bits());
+    } else {
+#if SHEAF_ARCH_LEVEL == 2
+      // xsimd 8.1 has no fma for AVX-512: its generic one multiplies, rounds, and adds.
+      if constexpr (sizeof(T) == 4) return batch(_mm512_fmadd_ps(a.value_, b.value_, c.value_));
+      else return batch(_mm512_fmadd_pd(a.value_, b.value_, c.value_));
+#else
+      return xsimd::fma(a.value_, b.value_, c.value_);
+#endif
+    }
   }
-  [[nodiscard]] SHEAF_HD static vec sqrt(vec x) noexcept
-    requires float_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static vec sqrt(vec x) noexcept requires float_element<T> {
     return xsimd::sqrt(x.value_);
   }
-  [[nodiscard]] SHEAF_HD static vec bit_and(vec a, vec b) noexcept
-    requires integer_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static vec bit_and(vec a, vec b) noexcept requires integer_element<T> {
     return from_bits(a.bits() & b.bits());
   }
-  [[nodiscard]] SHEAF_HD static vec bit_or(vec a, vec b) noexcept
-    requires integer_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static vec bit_or(vec a, vec b) noexcept requires integer_element<T> {
     return from_bits(a.bits() | b.bits());
   }
-  [[nodiscard]] SHEAF_HD static vec bit_xor(vec a, vec b) noexcept
-    requires integer_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static vec bit_xor(vec a, vec b) noexcept requires integer_element<T> {
     return from_bits(a.bits() ^ b.bits());
   }
-  [[nodiscard]] SHEAF_HD static vec bit_not(vec x) noexcept
-    requires integer_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static vec bit_not(vec x) noexcept requires integer_element<T> {
     return from_bits(~x.bits());
   }
-  [[nodiscard]] SHEAF_HD static vec shl(vec x, vec count) noexcept
-    requires integer_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static vec shl(vec x, vec count) noexcept requires integer_element<T> {
     return from_bits(x.bits() << (count.bits() & width_less_one()));
   }
-  [[nodiscard]] SHEAF_HD static vec shr(vec x, vec count) noexcept
-    requires integer_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static vec shr(vec x, vec count) noexcept requires integer_element<T> {
     return from(x.raw() >> (native)(count.bits() & width_less_one()));
   }
   [[nodiscard]] SHEAF_HD static vec eq(vec a, vec b) noexcept {
@@ -244,8 +239,7 @@ struct vec {
   }
   /// To an element type of the same width; other widths go through `cast_elements`.
   template <element To>
-    requires(sizeof(To) == sizeof(T))
-  [[nodiscard]] SHEAF_HD static vec<To> cast(vec x) noexcept {
+  requires(sizeof(To) == sizeof(T)) [[nodiscard]] SHEAF_HD static vec<To> cast(vec x) noexcept {
     using other = vec<To>;
     using other_native = typename other::native;
     if constexpr (float_element<T> && integer_element<To>) {
@@ -348,8 +342,7 @@ namespace simd_detail {
 template <class F, unsigned Stride, class V>
 [[nodiscard]] SHEAF_HD V fold_lanes(V x) noexcept {
   if constexpr (Stride == 0) return x;
-  else return fold_lanes<F, Stride / 2>(
-      detail::fold_pair<F>(x, V::template shift_down<Stride>(x)));
+  else return fold_lanes<F, Stride / 2>(detail::fold_pair<F>(x, V::template shift_down<Stride>(x)));
 }
 
 }  // namespace simd_detail
@@ -381,10 +374,9 @@ template <class F, element T>
 /// partial[k] of a block of `count` partials of the level below, 1 <= count <= 64: canonical.
 template <class F, element T>
 [[nodiscard]] SHEAF_HD T fold_partials(const T* items, unsigned count) noexcept {
-  return sheaf::canonical(count == fold_block_items_max
-                              ? fold_full<F, fold_block_items_max>(items)
-                              : fold_block<F>(items, count));
+  return sheaf::canonical(count == fold_block_items_max ? fold_full<F, fold_block_items_max>(items)
+                                                        : fold_block<F>(items, count));
 }
 
-}  // inline namespace SHEAF_ARCH
+}  // namespace SHEAF_ARCH
 }  // namespace sheaf::inline v0

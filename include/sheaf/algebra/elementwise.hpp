@@ -39,32 +39,32 @@ template <class Op>
 concept elementwise_op = requires(dtype type) {
   { Op::arity + 0u } -> std::same_as<unsigned>;
   { Op::supports(type) } -> std::same_as<bool>;
-  { std::string_view(Op::name) };
+  {std::string_view(Op::name)};
 };
 
-#define SHEAF_UNARY_OP(NAME, FUNCTION, TYPES)          \
-  struct op_##NAME : detail::TYPES<1> {                \
-    static constexpr std::string_view name = #NAME;    \
-    template <kernel_value V>                          \
+#define SHEAF_UNARY_OP(NAME, FUNCTION, TYPES)             \
+  struct op_##NAME : detail::TYPES<1> {                   \
+    static constexpr std::string_view name = #NAME;       \
+    template <kernel_value V>                             \
     [[nodiscard]] SHEAF_HD static V apply(V x) noexcept { \
-      return sheaf::FUNCTION(x);                       \
-    }                                                  \
+      return sheaf::FUNCTION(x);                          \
+    }                                                     \
   };
-#define SHEAF_BINARY_OP(NAME, FUNCTION, TYPES)              \
-  struct op_##NAME : detail::TYPES<2> {                     \
-    static constexpr std::string_view name = #NAME;         \
-    template <kernel_value V>                               \
+#define SHEAF_BINARY_OP(NAME, FUNCTION, TYPES)                 \
+  struct op_##NAME : detail::TYPES<2> {                        \
+    static constexpr std::string_view name = #NAME;            \
+    template <kernel_value V>                                  \
     [[nodiscard]] SHEAF_HD static V apply(V a, V b) noexcept { \
-      return sheaf::FUNCTION(a, b);                         \
-    }                                                       \
+      return sheaf::FUNCTION(a, b);                            \
+    }                                                          \
   };
-#define SHEAF_TERNARY_OP(NAME, FUNCTION, TYPES)                  \
-  struct op_##NAME : detail::TYPES<3> {                          \
-    static constexpr std::string_view name = #NAME;              \
-    template <kernel_value V>                                    \
+#define SHEAF_TERNARY_OP(NAME, FUNCTION, TYPES)                     \
+  struct op_##NAME : detail::TYPES<3> {                             \
+    static constexpr std::string_view name = #NAME;                 \
+    template <kernel_value V>                                       \
     [[nodiscard]] SHEAF_HD static V apply(V a, V b, V c) noexcept { \
-      return sheaf::FUNCTION(a, b, c);                           \
-    }                                                            \
+      return sheaf::FUNCTION(a, b, c);                              \
+    }                                                               \
   };
 
 SHEAF_BINARY_OP(add, add, any_type)

@@ -49,7 +49,10 @@ inline constexpr unsigned line_lanes = static_cast<unsigned>(line_size / sizeof(
 
 /// An operation to fold with: a semiring (its `plus` is taken) or a binary elementwise operation.
 template <class F, class T>
-concept folds = requires(T a, T b) { F::plus(a, b); } || requires(T a, T b) { F::apply(a, b); };
+concept folds = requires(T a, T b) {
+  F::plus(a, b);
+}
+|| requires(T a, T b) { F::apply(a, b); };
 
 namespace detail {
 
@@ -122,7 +125,7 @@ template <class F, element T>
 /// The fold of all of `values`, which has at least one element. The reference of `reduce`; O(n), no
 /// allocation, stack about 1 KiB a level.
 template <class F, element T>
-  requires folds<F, T>
+requires folds<F, T>
 [[nodiscard]] constexpr T fold_tree(std::span<const T> values) noexcept {
   const fold_tree_shape shape = shape_of_fold_tree(values.size(), dtype_of<T>);
   return fold_tree_partial<F>(values, shape.levels - 1, 0);

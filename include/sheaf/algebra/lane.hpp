@@ -12,51 +12,45 @@
 
 /// Defines, inside the class template `TYPE`, the operators of a kernel value of `T` by its static
 /// functions.
-#define SHEAF_KERNEL_VALUE_OPERATORS(TYPE, T)                                                     \
-  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator+(TYPE a, TYPE b) noexcept {               \
-    return TYPE::add(a, b);                                                                       \
-  }                                                                                               \
-  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator-(TYPE a, TYPE b) noexcept {               \
-    return TYPE::subtract(a, b);                                                                  \
-  }                                                                                               \
-  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator*(TYPE a, TYPE b) noexcept {               \
-    return TYPE::multiply(a, b);                                                                  \
-  }                                                                                               \
-  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator/(TYPE a, TYPE b) noexcept {               \
-    return TYPE::divide(a, b);                                                                    \
-  }                                                                                               \
-  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator-(TYPE x) noexcept {                       \
-    return TYPE::negate(x);                                                                       \
-  }                                                                                               \
-  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator&(TYPE a, TYPE b) noexcept                 \
-    requires integer_element<T>                                                                   \
-  {                                                                                               \
-    return TYPE::bit_and(a, b);                                                                   \
-  }                                                                                               \
-  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator|(TYPE a, TYPE b) noexcept                 \
-    requires integer_element<T>                                                                   \
-  {                                                                                               \
-    return TYPE::bit_or(a, b);                                                                    \
-  }                                                                                               \
-  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator^(TYPE a, TYPE b) noexcept                 \
-    requires integer_element<T>                                                                   \
-  {                                                                                               \
-    return TYPE::bit_xor(a, b);                                                                   \
-  }                                                                                               \
-  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator~(TYPE x) noexcept                         \
-    requires integer_element<T>                                                                   \
-  {                                                                                               \
-    return TYPE::bit_not(x);                                                                      \
-  }                                                                                               \
-  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator<<(TYPE x, TYPE count) noexcept            \
-    requires integer_element<T>                                                                   \
-  {                                                                                               \
-    return TYPE::shl(x, count);                                                                   \
-  }                                                                                               \
-  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator>>(TYPE x, TYPE count) noexcept            \
-    requires integer_element<T>                                                                   \
-  {                                                                                               \
-    return TYPE::shr(x, count);                                                                   \
+#define SHEAF_KERNEL_VALUE_OPERATORS(TYPE, T)                                       \
+  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator+(TYPE a, TYPE b) noexcept { \
+    return TYPE::add(a, b);                                                         \
+  }                                                                                 \
+  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator-(TYPE a, TYPE b) noexcept { \
+    return TYPE::subtract(a, b);                                                    \
+  }                                                                                 \
+  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator*(TYPE a, TYPE b) noexcept { \
+    return TYPE::multiply(a, b);                                                    \
+  }                                                                                 \
+  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator/(TYPE a, TYPE b) noexcept { \
+    return TYPE::divide(a, b);                                                      \
+  }                                                                                 \
+  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator-(TYPE x) noexcept {         \
+    return TYPE::negate(x);                                                         \
+  }                                                                                 \
+  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator&(                           \
+      TYPE a, TYPE b) noexcept requires integer_element<T> {                        \
+    return TYPE::bit_and(a, b);                                                     \
+  }                                                                                 \
+  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator|(                           \
+      TYPE a, TYPE b) noexcept requires integer_element<T> {                        \
+    return TYPE::bit_or(a, b);                                                      \
+  }                                                                                 \
+  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator^(                           \
+      TYPE a, TYPE b) noexcept requires integer_element<T> {                        \
+    return TYPE::bit_xor(a, b);                                                     \
+  }                                                                                 \
+  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator~(                           \
+      TYPE x) noexcept requires integer_element<T> {                                \
+    return TYPE::bit_not(x);                                                        \
+  }                                                                                 \
+  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator<<(                          \
+      TYPE x, TYPE count) noexcept requires integer_element<T> {                    \
+    return TYPE::shl(x, count);                                                     \
+  }                                                                                 \
+  [[nodiscard]] SHEAF_HD friend constexpr TYPE operator>>(                          \
+      TYPE x, TYPE count) noexcept requires integer_element<T> {                    \
+    return TYPE::shr(x, count);                                                     \
   }
 
 namespace sheaf::inline v0 {
@@ -102,9 +96,7 @@ struct lane {
   [[nodiscard]] SHEAF_HD static constexpr lane negate(lane x) noexcept {
     return sheaf::negate(x.value_);
   }
-  [[nodiscard]] SHEAF_HD static constexpr lane abs(lane x) noexcept {
-    return sheaf::abs(x.value_);
-  }
+  [[nodiscard]] SHEAF_HD static constexpr lane abs(lane x) noexcept { return sheaf::abs(x.value_); }
   [[nodiscard]] SHEAF_HD static constexpr lane min(lane a, lane b) noexcept {
     return sheaf::min(a.value_, b.value_);
   }
@@ -114,39 +106,31 @@ struct lane {
   [[nodiscard]] SHEAF_HD static constexpr lane fma(lane a, lane b, lane c) noexcept {
     return sheaf::fma(a.value_, b.value_, c.value_);
   }
-  [[nodiscard]] SHEAF_HD static constexpr lane sqrt(lane x) noexcept
-    requires float_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static constexpr lane sqrt(lane x) noexcept requires float_element<T> {
     return sheaf::sqrt(x.value_);
   }
-  [[nodiscard]] SHEAF_HD static constexpr lane bit_and(lane a, lane b) noexcept
-    requires integer_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static constexpr lane bit_and(lane a, lane b) noexcept requires
+      integer_element<T> {
     return sheaf::bit_and(a.value_, b.value_);
   }
-  [[nodiscard]] SHEAF_HD static constexpr lane bit_or(lane a, lane b) noexcept
-    requires integer_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static constexpr lane bit_or(lane a,
+                                                      lane b) noexcept requires integer_element<T> {
     return sheaf::bit_or(a.value_, b.value_);
   }
-  [[nodiscard]] SHEAF_HD static constexpr lane bit_xor(lane a, lane b) noexcept
-    requires integer_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static constexpr lane bit_xor(lane a, lane b) noexcept requires
+      integer_element<T> {
     return sheaf::bit_xor(a.value_, b.value_);
   }
-  [[nodiscard]] SHEAF_HD static constexpr lane bit_not(lane x) noexcept
-    requires integer_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static constexpr lane bit_not(lane x) noexcept requires
+      integer_element<T> {
     return sheaf::bit_not(x.value_);
   }
-  [[nodiscard]] SHEAF_HD static constexpr lane shl(lane x, lane count) noexcept
-    requires integer_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static constexpr lane shl(lane x, lane count) noexcept requires
+      integer_element<T> {
     return sheaf::shl(x.value_, count.value_);
   }
-  [[nodiscard]] SHEAF_HD static constexpr lane shr(lane x, lane count) noexcept
-    requires integer_element<T>
-  {
+  [[nodiscard]] SHEAF_HD static constexpr lane shr(lane x, lane count) noexcept requires
+      integer_element<T> {
     return sheaf::shr(x.value_, count.value_);
   }
   [[nodiscard]] SHEAF_HD static constexpr lane eq(lane a, lane b) noexcept {
@@ -173,9 +157,7 @@ struct lane {
     return to_bits(a.value_) != to_bits(b.value_);
   }
   /// Bit i: element i is not zero (a NaN is not, -0 is).
-  [[nodiscard]] SHEAF_HD static constexpr mask nonzero(lane x) noexcept {
-    return x.value_ != T{0};
-  }
+  [[nodiscard]] SHEAF_HD static constexpr mask nonzero(lane x) noexcept { return x.value_ != T{0}; }
   [[nodiscard]] SHEAF_HD static constexpr bool same_bits(lane a, lane b) noexcept {
     return to_bits(a.value_) == to_bits(b.value_);
   }

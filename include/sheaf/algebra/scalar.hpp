@@ -36,7 +36,9 @@ namespace sheaf::inline v0 {
 
 /// What functors and kernels compute with: an `element`, or several of them side by side.
 template <class V>
-concept kernel_value = element<V> || requires { requires element<typename V::lane_type>; };
+concept kernel_value = element<V> || requires {
+  requires element<typename V::lane_type>;
+};
 
 namespace detail {
 
@@ -208,7 +210,7 @@ template <kernel_value V>
 
 /// The correctly rounded square root; of a negative number NaN, of -0 -0. Floats only.
 template <kernel_value V>
-  requires float_element<lane_of<V>>
+requires float_element<lane_of<V>>
 [[nodiscard]] SHEAF_HD constexpr V sqrt(V x) noexcept {
   if constexpr (!element<V>) {
     return V::sqrt(x);
@@ -228,25 +230,25 @@ template <kernel_value V>
 }
 
 template <kernel_value V>
-  requires integer_element<lane_of<V>>
+requires integer_element<lane_of<V>>
 [[nodiscard]] SHEAF_HD constexpr V bit_and(V a, V b) noexcept {
   if constexpr (!element<V>) return V::bit_and(a, b);
   else return static_cast<V>(a & b);
 }
 template <kernel_value V>
-  requires integer_element<lane_of<V>>
+requires integer_element<lane_of<V>>
 [[nodiscard]] SHEAF_HD constexpr V bit_or(V a, V b) noexcept {
   if constexpr (!element<V>) return V::bit_or(a, b);
   else return static_cast<V>(a | b);
 }
 template <kernel_value V>
-  requires integer_element<lane_of<V>>
+requires integer_element<lane_of<V>>
 [[nodiscard]] SHEAF_HD constexpr V bit_xor(V a, V b) noexcept {
   if constexpr (!element<V>) return V::bit_xor(a, b);
   else return static_cast<V>(a ^ b);
 }
 template <kernel_value V>
-  requires integer_element<lane_of<V>>
+requires integer_element<lane_of<V>>
 [[nodiscard]] SHEAF_HD constexpr V bit_not(V x) noexcept {
   if constexpr (!element<V>) return V::bit_not(x);
   else return static_cast<V>(~x);
@@ -254,7 +256,7 @@ template <kernel_value V>
 
 /// x << (count mod width).
 template <kernel_value V>
-  requires integer_element<lane_of<V>>
+requires integer_element<lane_of<V>>
 [[nodiscard]] SHEAF_HD constexpr V shl(V x, V count) noexcept {
   if constexpr (!element<V>) {
     return V::shl(x, count);
@@ -265,7 +267,7 @@ template <kernel_value V>
 }
 /// x >> (count mod width); arithmetic on signed elements.
 template <kernel_value V>
-  requires integer_element<lane_of<V>>
+requires integer_element<lane_of<V>>
 [[nodiscard]] SHEAF_HD constexpr V shr(V x, V count) noexcept {
   if constexpr (!element<V>) {
     return V::shr(x, count);

@@ -76,7 +76,7 @@ concept semiring = element<T> && requires(T a, T b, T c, dtype type) {
   { S::supports(type) } -> std::same_as<bool>;
   { S::template exact_group<T> } -> std::convertible_to<bool>;
   { S::id } -> std::convertible_to<semiring_id>;
-  { std::string_view(S::name) };
+  {std::string_view(S::name)};
 };
 
 namespace detail {
