@@ -15,8 +15,8 @@
 ///     inlined, or is a member of a xsimd type whose name holds the instruction set.
 ///
 /// Thread safety: values and pure functions.
-/// Cost: a few instructions an operation; integer division 32-bit and narrower goes through floats,
-/// 64-bit lane by lane; multiplication of u8 and, on AVX2, of 64-bit integers takes about ten.
+/// Cost: a few instructions an operation; 32-bit division goes through doubles, u8 and 64-bit division
+/// lane by lane; products of u8 and 64-bit integers and shifts of u8 take about ten on AVX2.
 #pragma once
 
 #include <cstddef>
@@ -154,6 +154,8 @@ struct vec {
   [[nodiscard]] SHEAF_HD static vec divide(vec a, vec b) noexcept {
     if constexpr (float_element<T>) {
       return a.value_ / b.value_;
+    } else if constexpr (sizeof(T) == 4) {
+      return divide_by_doubles(a, b);
     } else {
       return per_lane(a, b);
     }
@@ -217,10 +219,22 @@ struct vec {
     return from_bits(~x.bits());
   }
   [[nodiscard]] SHEAF_HD static vec shl(vec x, vec count) noexcept requires integer_element<T> {
-    return from_bits(x.bits() << (count.bits() & width_less_one()));
+    if constexpr (sizeof(T) == 1 && simd_size == 32) {
+      x = pick((count.bits() & 4) != 0, from_bits(x.bits() << 4), x);
+      x = pick((count.bits() & 2) != 0, from_bits(x.bits() << 2), x);
+      return pick((count.bits() & 1) != 0, from_bits(x.bits() << 1), x);
+    } else {
+      return from_bits(x.bits() << (count.bits() & width_less_one()));
+    }
   }
   [[nodiscard]] SHEAF_HD static vec shr(vec x, vec count) noexcept requires integer_element<T> {
-    return from(x.raw() >> (native)(count.bits() & width_less_one()));
+    if constexpr (sizeof(T) == 1 && simd_size == 32) {
+      x = pick((count.bits() & 4) != 0, from_bits(x.bits() >> 4), x);
+      x = pick((count.bits() & 2) != 0, from_bits(x.bits() >> 2), x);
+      return pick((count.bits() & 1) != 0, from_bits(x.bits() >> 1), x);
+    } else {
+      return from(x.raw() >> (native)(count.bits() & width_less_one()));
+    }
   }
   [[nodiscard]] SHEAF_HD static vec eq(vec a, vec b) noexcept {
     return pick(a.raw() == b.raw(), vec(T{1}), vec(T{0}));
@@ -301,12 +315,27 @@ struct vec {
                                            std::integer_sequence<unsigned, Index...>) noexcept {
     return from(__builtin_shufflevector(x.raw(), x.raw(), ((Index + Stride) % lanes)...));
   }
-  /// Integer division, for which there is no instruction.
+  /// Integer division, for which there is no instruction: one lane after the other.
   [[nodiscard]] SHEAF_HD static vec per_lane(vec a, vec b) noexcept {
     native quotient = a.raw();
     const native divisor = b.raw();
     for (unsigned i = 0; i < lanes; ++i) quotient[i] = sheaf::divide<T>(quotient[i], divisor[i]);
     return from(quotient);
+  }
+  /// 32-bit division, exact: a quotient that is no whole number lies at least 2^-32 of its size below
+  /// the next one, far more than a double's half unit of 2^-53, so rounding never reaches it.
+  [[nodiscard]] SHEAF_HD static vec divide_by_doubles(vec a, vec b) noexcept {
+    typedef double doubles __attribute__((vector_size(2 * simd_size)));
+    const native zero = {};
+    const native minus_one = zero - 1;
+    native_mask special = b.raw() == zero;
+    if constexpr (std::is_signed_v<T>) special |= b.raw() == minus_one;
+    const native divisor = pick(special, vec(T{1}), b).raw();
+    const doubles quotient =
+        __builtin_convertvector(a.raw(), doubles) / __builtin_convertvector(divisor, doubles);
+    vec result = from(__builtin_convertvector(quotient, native));
+    if constexpr (std::is_signed_v<T>) result = pick(b.raw() == minus_one, negate(a), result);
+    return pick(b.raw() == zero, vec(T{0}), result);
   }
   template <class Comparison>
   [[nodiscard]] SHEAF_HD static mask mask_of(Comparison where) noexcept {
