@@ -15,7 +15,7 @@ struct readers_table {
 
 readers_table readers_of(const model_data& data) {
   readers_table readers;
-  readers.begin.assign(data.array_count() + 1, 0);
+  readers.begin.assign(data.arrays.size() + 1, 0);
   for (const definition_record& definition : data.definitions) {
     for_each_operand(data, definition, [&](std::uint32_t array) { ++readers.begin[array + 1]; });
   }
@@ -113,10 +113,11 @@ class group_finder {
 };
 
 /// A shortest way from the first declared member of `group` along "reads" back to itself.
-std::vector<std::uint32_t> path_through(const group_finder& finder,
+std::vector<std::uint32_t> path_through(const model_data& data, const group_finder& finder,
                                         std::vector<std::uint32_t> group) {
   std::ranges::sort(group);
-  const std::uint32_t start = group.front();
+  const std::uint32_t start = *std::ranges::min_element(
+      group, {}, [&](std::uint32_t member) { return data.definitions[member].result; });
   const auto index_in = [&](std::uint32_t definition) {
     return static_cast<std::size_t>(std::ranges::lower_bound(group, definition) - group.begin());
   };
@@ -130,10 +131,10 @@ std::vector<std::uint32_t> path_through(const group_finder& finder,
       from[index] = at;
       if (other != start) queue.push_back(other);
     }
-    if (from[0] != no_index) break;
+    if (from[index_in(start)] != no_index) break;
   }
   std::vector<std::uint32_t> path{start};
-  for (std::uint32_t at = from[0]; at != start; at = from[index_in(at)]) path.push_back(at);
+  for (std::uint32_t at = from[index_in(start)]; at != start; at = from[index_in(at)]) path.push_back(at);
   path.push_back(start);
   std::ranges::reverse(path);
   return path;
@@ -145,14 +146,17 @@ std::string words_of(const model_data& data, const std::vector<std::uint32_t>& p
   const auto name = [&](std::size_t i) {
     return data.name_of(array_id{data.definitions[path[i]].result});
   };
-  std::string head = name(0);
+  std::string head = name(0).substr(0, half);
   std::size_t next = 1;
-  while (next < path.size() && head.size() < half) head += " -> " + name(next++);
-  std::string tail;
-  std::size_t last = path.size();
-  while (last > next && tail.size() < half) tail = " -> " + name(--last) + tail;
-  if (head.size() > half + 16) head.resize(half + 16);
-  if (tail.size() > half + 4) tail.erase(0, tail.size() - half - 4);
+  for (; next < path.size() && head.size() + 4 + name(next).size() <= half; ++next) {
+    head += " -> " + name(next);
+  }
+  std::string tail = " -> " + name(path.size() - 1).substr(0, half);
+  std::size_t last = path.size() - 1;
+  for (; last > next && tail.size() + 4 + name(last - 1).size() <= half; --last) {
+    tail = " -> " + name(last - 1) + tail;
+  }
+  if (next == path.size()) return head;
   if (last > next) head += " -> (" + std::to_string(last - next) + " more)";
   return head + tail;
 }
@@ -200,7 +204,7 @@ std::vector<status> cycles_among(const model_data& data,
   for (const std::vector<std::uint32_t>& group : finder.run(blocked)) {
     found.push_back({status_code::cycle, subsystem::graph,
                      "definitions depend on themselves, each array reads the next",
-                     words_of(data, path_through(finder, group))});
+                     words_of(data, path_through(data, finder, group))});
   }
   return found;
 }

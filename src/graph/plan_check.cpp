@@ -238,6 +238,7 @@ class checker {
   static bool table_rises(const index_table& table) {
     if (!std::ranges::is_sorted(table.offsets)) return false;
     if (table.reach_offsets.empty() || !std::ranges::is_sorted(table.reach_offsets)) return false;
+    if (table.reach_offsets.front() != 0) return false;
     if (table.reach_offsets.back() != table.reach_elements.size()) return false;
     for (std::size_t line = 0; line + 1 < table.reach_offsets.size(); ++line) {
       for (std::uint32_t i = table.reach_offsets[line] + 1; i < table.reach_offsets[line + 1];

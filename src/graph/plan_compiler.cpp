@@ -51,7 +51,7 @@ class plan_compiler {
       const bool lazy = data_.arrays[definition.result].lazy;
       return level_of(definition.result) + (lazy ? eager_levels_ : 0);
     };
-    level_begin_.assign(eager_levels_ + deepest[1] + 2, 0);
+    level_begin_.assign(std::size_t{eager_levels_} + deepest[1] + 2, 0);
     for (const definition_record& definition : data_.definitions) {
       ++level_begin_[bucket_of(definition) + 1];
     }
@@ -317,7 +317,7 @@ class plan_compiler {
     };
     std::vector<pair> pairs;
     std::vector<std::uint32_t> last_reader(eager_levels_, 0);
-    std::vector<std::uint32_t> begin(eager_levels_ + 1, 0);
+    std::vector<std::uint32_t> begin(std::size_t{eager_levels_} + 1, 0);
     const auto note = [&](std::uint32_t from, std::uint32_t to) {
       if (last_reader[from] == to) return;
       last_reader[from] = to;
