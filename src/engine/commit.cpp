@@ -1,0 +1,155 @@
+#include <algorithm>
+
+#include <sheaf/propagate/operator_scope.hpp>
+
+#include "engine/engine_core.hpp"
+
+namespace sheaf::inline v0 {
+
+result<epoch> engine_core::commit(delta& changes) {
+  if (is_inside_operator()) return inside_operator();
+  const mutex_lock lock(commit_mutex_);
+  if (is_closed()) {
+    return status(status_code::closed, subsystem::engine, "the engine is closed");
+  }
+  if (changes.is_empty()) {
+    last_ = {};
+    last_.page_nodes_skipped = executor_->derived_page_count();
+    ++commits_;
+    const std::uint64_t number = ++next_epoch_;
+    // release: pairs with the load of an opener.
+    published_.store(number, std::memory_order_release);
+    return epoch{number};
+  }
+  result<epoch> done = commit_locked(changes);
+  ++(done ? commits_ : failed_commits_);
+  return done;
+}
+
+/// The way of a delta, see the head of engine.hpp.
+result<epoch> engine_core::commit_locked(delta& changes) {
+  const std::uint64_t before = published();
+  const std::uint64_t number = ++next_epoch_;
+  const bool fallible = can_fail(changes);
+  const bool never_in_place = fallible || options_.mode == readers::wait_free;
+  if (!never_in_place) pins_.begin_in_place(number);
+  pins_.scan(scanned_);
+  std::uint64_t newest_pinned = scanned_.epochs.empty() ? 0 : scanned_.epochs.back();
+  if (never_in_place || scanned_.open_from != ~std::uint64_t{0}) newest_pinned = before;
+  frames_->begin_commit(number, newest_pinned);
+  if (newest_pinned != 0) {
+    if (const status reserved = reserve_frames(changes); !reserved.is_ok()) {
+      pins_.end_in_place();
+      return reserved;
+    }
+  }
+  apply_pieces(changes);
+  mark_touched();
+  if (const status ran = executor_->propagate(); !ran.is_ok()) {
+    SHEAF_ASSERT(fallible, "built-in-operators-cannot-fail");
+    (void)executor_->take_counters();
+    executor_->discard();
+    frames_->roll_back(executor_->logs(), pins_);
+    return ran;
+  }
+  executor_->finish(keep_spares_);
+  // release (seq_cst, as the handshake needs): everything of this epoch is visible to who reads it.
+  published_.store(number);
+  if (!never_in_place) pins_.end_in_place();
+  last_ = executor_->take_counters();
+  last_.source_pages_touched = touched_.size();
+  total_ += last_;
+  if (newest_pinned != 0) frames_->end_commit(executor_->logs(), pins_, keep_spares_);
+  frames_->reclaim(pins_);
+  for (frame_log* log : executor_->logs()) log->clear();
+  return epoch{number};
+}
+
+bool engine_core::can_fail(const delta& changes) const noexcept {
+  return std::any_of(changes.pieces().begin(), changes.pieces().end(),
+                     [this](const delta_piece& piece) {
+                       const std::uint32_t source =
+                           graph_->producer_of_array[index_of(piece.array)];
+                       return graph_->reaches_fallible[source] != 0;
+                     });
+}
+
+/// Every page of the engine is the cheap bound. Only where the budget does not hold that much is the
+/// dirty cone of this delta counted exactly.
+status engine_core::reserve_frames(const delta& changes) {
+  if (frames_->reserve(executor_->page_counts(), executor_->logs()).is_ok()) return {};
+  mark_pieces(changes);
+  std::uint64_t counts[page_class_count];
+  executor_->count_cone(counts);
+  return frames_->reserve(counts, executor_->logs());
+}
+
+void engine_core::mark_pieces(const delta& changes) {
+  line_mask* masks = executor_->masks();
+  for (const delta_piece& piece : changes.pieces()) {
+    const plan_source& source =
+        graph_->sources[graph_->producer_of_array[index_of(piece.array)]];
+    const unsigned shift = byte_shift(source.page) - size_shift(source.type);
+    const auto mark = [&](std::uint64_t page) {
+      const auto slot = source.slot + static_cast<std::uint32_t>(page);
+      masks[slot] = first_lines(lines_of(source.page));
+      executor_->mark(slot);
+    };
+    if (piece.kind == piece_kind::range) {
+      for (std::uint64_t page = piece.first >> shift;
+           page <= (piece.first + piece.count - 1) >> shift; ++page) {
+        mark(page);
+      }
+    } else if (piece.kind == piece_kind::lines) {
+      mark(piece.first >> static_cast<unsigned>(source.page));
+    } else {
+      const bool wide = piece.kind == piece_kind::scatter64;
+      for (std::uint64_t i = 0; i < piece.count; ++i) {
+        mark((wide ? piece.indices64()[i] : piece.indices32()[i]) >> shift);
+      }
+    }
+  }
+}
+
+void engine_core::apply_pieces(const delta& changes) {
+  touched_.clear();
+  for (const delta_piece& piece : changes.pieces()) {
+    const std::uint32_t index = graph_->producer_of_array[index_of(piece.array)];
+    const plan_source& source = graph_->sources[index];
+    touch_context context{this, index};
+    const unsigned frame_shift = byte_shift(source.page);
+    const scatter_target target{frames_->frames() + source.slot,
+                                frames_->base(source.page),
+                                frame_shift - size_shift(source.type),
+                                frame_shift,
+                                executor_->masks() + source.slot,
+                                touched_bits_.get() + touched_begin_[index],
+                                &context,
+                                touch};
+    apply(*apply_, target, piece);
+  }
+}
+
+void engine_core::touch(void* context, std::uint32_t page) {
+  const touch_context& where = *static_cast<const touch_context*>(context);
+  engine_core& core = *where.core;
+  const plan_source& source = core.graph_->sources[where.source];
+  const std::uint32_t slot = source.slot + page;
+  if (!core.frames_->all_in_place() && !core.frames_->changes_in_place(slot, source.page)) {
+    core.frames_->replace(slot, source.page, 0, *core.executor_->logs()[0]);
+  }
+  core.touched_bits_[core.touched_begin_[where.source] + (page >> 6)] |= std::uint64_t{1}
+                                                                         << (page & 63);
+  core.touched_.push_back({where.source, page});
+}
+
+void engine_core::mark_touched() {
+  const line_mask* masks = executor_->masks();
+  for (const touched_page& at : touched_) {
+    touched_bits_[touched_begin_[at.source] + (at.page >> 6)] = 0;
+    const std::uint32_t slot = graph_->sources[at.source].slot + at.page;
+    if (masks[slot] != 0) executor_->mark(slot);
+  }
+}
+
+}  // namespace sheaf::inline v0

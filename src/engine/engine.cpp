@@ -1,0 +1,64 @@
+#include <sheaf/engine/engine.hpp>
+
+#include "engine/engine_core.hpp"
+
+namespace sheaf::inline v0 {
+
+engine::engine(std::shared_ptr<engine_core> core) noexcept : core_(std::move(core)) {}
+engine::engine(engine&&) noexcept = default;
+
+engine& engine::operator=(engine&& other) noexcept {
+  if (this == &other) return *this;
+  close();
+  core_ = std::move(other.core_);
+  return *this;
+}
+
+engine::~engine() { close(); }
+
+result<engine> engine::open(const model& declared, const engine_options& options) {
+  auto core = engine_core::open(declared, options);
+  if (!core) return core.error();
+  return engine(std::move(*core));
+}
+
+transaction engine::begin() noexcept { return transaction(core_); }
+
+sheaf::snapshot engine::snapshot() noexcept {
+  if (core_ == nullptr) return sheaf::snapshot();
+  auto pin = core_->open_snapshot();
+  if (!pin) return sheaf::snapshot(pin.error());
+  return sheaf::snapshot(std::move(*pin));
+}
+
+sheaf::epoch engine::epoch() const noexcept {
+  return {core_ == nullptr ? 0 : core_->published()};
+}
+
+work_counters engine::last_commit() const {
+  return core_ == nullptr ? work_counters{} : core_->last_commit();
+}
+
+engine_stats engine::stats() const { return core_ == nullptr ? engine_stats{} : core_->stats(); }
+
+result<audit_report> engine::audit() {
+  if (core_ == nullptr) return status(status_code::closed, subsystem::engine, "no engine is open");
+  return core_->audit();
+}
+
+status engine::recompute() {
+  if (core_ == nullptr) return status(status_code::closed, subsystem::engine, "no engine is open");
+  return core_->recompute();
+}
+
+std::size_t engine::trim() { return core_ == nullptr ? 0 : core_->trim(); }
+
+std::shared_ptr<const model_data> engine::declared() const noexcept {
+  return core_ == nullptr ? nullptr : core_->declared();
+}
+
+void engine::close() noexcept {
+  if (core_ != nullptr) core_->close();
+}
+
+}  // namespace sheaf::inline v0

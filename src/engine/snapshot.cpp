@@ -1,0 +1,56 @@
+#include <sheaf/engine/snapshot.hpp>
+
+#include <utility>
+
+#include "engine/engine_core.hpp"
+
+namespace sheaf::inline v0 {
+
+pin_share::pin_share(std::shared_ptr<engine_core> core, std::uint32_t slot,
+                     std::uint64_t epoch) noexcept
+    : core_(std::move(core)), slot_(slot), epoch_(epoch) {}
+
+pin_share::pin_share(const pin_share& other) noexcept
+    : core_(other.core_), slot_(other.slot_), epoch_(other.epoch_) {
+  if (core_ != nullptr) core_->share_pin(slot_);
+}
+
+pin_share::pin_share(pin_share&& other) noexcept
+    : core_(std::move(other.core_)), slot_(other.slot_), epoch_(other.epoch_) {}
+
+pin_share& pin_share::operator=(pin_share other) noexcept {
+  std::swap(core_, other.core_);
+  std::swap(slot_, other.slot_);
+  std::swap(epoch_, other.epoch_);
+  return *this;
+}
+
+pin_share::~pin_share() {
+  if (core_ != nullptr) core_->drop_pin(slot_);
+}
+
+const std::byte* view_source::page_bytes(std::uint32_t index) const noexcept {
+  const engine_core& core = *pin.core();
+  if (overlay != nullptr) {
+    return core.base(page) + (std::size_t{overlay[slot + index]} << byte_shift(page));
+  }
+  return pin.core()->visible(slot + index, page, pin.epoch(), pin.slot());
+}
+
+snapshot::snapshot() noexcept
+    : error_(status_code::closed, subsystem::engine, "the snapshot is not open") {}
+
+void snapshot::release() noexcept {
+  pin_ = pin_share();
+  error_ = status(status_code::closed, subsystem::engine, "the snapshot is not open");
+}
+
+result<view_source> snapshot::find(const array_handle& target, dtype type) const {
+  if (!pin_.is_open()) {
+    if (!error_.is_ok()) return error_;
+    return status(status_code::closed, subsystem::engine, "the snapshot was moved from");
+  }
+  return pin_.core()->find(target, type, pin_);
+}
+
+}  // namespace sheaf::inline v0
