@@ -22,11 +22,6 @@ install(FILES "${CMAKE_CURRENT_BINARY_DIR}/sheafConfig.cmake"
               "${CMAKE_CURRENT_BINARY_DIR}/sheafConfigVersion.cmake"
         DESTINATION "${sheaf_package_dir}")
 
-if(EXISTS "${PROJECT_SOURCE_DIR}/cmake/sheaf_operators.cmake")
-  install(FILES "${PROJECT_SOURCE_DIR}/cmake/sheaf_operators.cmake"
-          DESTINATION "${sheaf_package_dir}")
-endif()
-
 # In a static library what Sheaf needs is the host's to link; in a shared one it is already linked.
 set(SHEAF_PC_REQUIRES "Requires.private: tbb")
 set(SHEAF_PC_LIBS "-L\${libdir} -lsheaf")
