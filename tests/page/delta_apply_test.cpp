@@ -4,7 +4,9 @@
 #include <memory>
 #include <new>
 #include <numeric>
+#include <span>
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -53,14 +55,15 @@ class moving_pages {
   std::uint64_t length() const { return std::uint64_t{page_count_} << page_shift(); }
   std::byte* page(std::uint32_t p) { return arena_.get() + frames_[p] * bytes_of(size_); }
 
-  /// Checks everything against applying `piece` naively: all bytes of the arena, the masks, and
+  void expect_applied(const delta_piece& piece) const { expect_applied({&piece, 1}); }
+  /// Checks everything against applying `pieces` naively: all bytes of the arena, the masks, and
   /// that exactly the pages with a change were touched, once.
-  void expect_applied(const delta_piece& piece) const {
+  void expect_applied(std::span<const delta_piece> pieces) const {
     std::vector<std::byte> expected = before_;
     std::vector<line_mask> masks(page_count_, 0);
     std::vector<unsigned> touches(page_count_, 0);
     const std::size_t bytes = bytes_of(size_);
-    for (const single_change& each : changes_of(piece)) {
+    for (const auto& [op, each] : changes_in(pieces)) {
       const std::uint64_t p = each.index >> page_shift();
       const std::size_t within = (each.index - (p << page_shift())) << size_shift(type_);
       std::byte* frame = expected.data() + fresh_[p] * bytes;
@@ -70,7 +73,7 @@ class moving_pages {
       }
       std::uint64_t old = 0;
       std::memcpy(&old, frame + within, size_of(type_));
-      const std::uint64_t now = naive_merge(piece.op, type_, old, each.value);
+      const std::uint64_t now = naive_merge(op, type_, old, each.value);
       std::memcpy(frame + within, &now, size_of(type_));
       if (now != old) masks[p] |= line_mask{1} << within / line_size;
     }
@@ -82,6 +85,14 @@ class moving_pages {
   }
 
  private:
+  static std::vector<std::pair<merge_operator, single_change>> changes_in(
+      std::span<const delta_piece> pieces) {
+    std::vector<std::pair<merge_operator, single_change>> all;
+    for (const delta_piece& piece : pieces) {
+      for (const single_change& each : changes_of(piece)) all.emplace_back(piece.op, each);
+    }
+    return all;
+  }
   struct line_aligned_delete {
     void operator()(std::byte* bytes) const { operator delete[](bytes, std::align_val_t{64}); }
   };
@@ -234,6 +245,25 @@ TEST_P(ApplyBodies, LinesGiveTheReferenceBitsOfMaskedElementsOnly) {
       EXPECT_EQ(element_end(*table_, piece), end);
     }
   });
+}
+
+TEST_P(ApplyBodies, PiecesOfOneDeltaTouchAPageOnceTogether) {
+  moving_pages pages(dtype::u64, page_class::b256, 3, random_);
+  std::vector<std::uint64_t> values(96);
+  fill_awkward(reinterpret_cast<std::byte*>(values.data()), 96, dtype::u64, random_);
+  const std::uint32_t indices[] = {1, 40, 1};
+  const std::uint64_t elements[] = {0x81};
+  delta changes;
+  const auto op = merge_operator::add;
+  ASSERT_TRUE(changes.range({}, dtype::u64, op, 0, values.data(), 40).is_ok());
+  ASSERT_TRUE(
+      changes.lines({}, dtype::u64, op, page_class::b64, 4, 1, elements, values.data()).is_ok());
+  ASSERT_TRUE(
+      changes.scatter({}, dtype::u64, op, std::span<const std::uint32_t>(indices), values.data())
+          .is_ok());
+  ASSERT_TRUE(changes.range({}, dtype::u64, op, 20, values.data(), 20).is_ok());
+  for (const delta_piece& piece : changes.pieces()) apply(*table_, pages.target(), piece);
+  pages.expect_applied(changes.pieces());
 }
 
 TEST_P(ApplyBodies, EqualBitsChangeNoLine) {

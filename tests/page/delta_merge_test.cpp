@@ -167,6 +167,20 @@ TEST(DeltaMerge, NeverAddsFloatsBeforeTheyMeetTheirElement) {
   EXPECT_EQ(array[5], to_bits(16777216.0f));
 }
 
+TEST(DeltaMerge, KeepsTheOrderOfFloatAddsWhereARunOfNeighboursBegins) {
+  // (2^24 + 1) + 2 is 2^24 + 2, but (2^24 + 2) + 1 is 2^24 + 4.
+  const std::vector<float> twos(60, 2.0f);
+  delta a, b;
+  ASSERT_TRUE(a.set(first_array, merge_operator::add, 40, 1.0f).is_ok());
+  ASSERT_TRUE(
+      b.range(first_array, dtype::f32, merge_operator::add, 40, twos.data(), twos.size()).is_ok());
+  ASSERT_TRUE(merge(a, b).is_ok());
+  naive_array array(dtype::f32, length);
+  array[40] = to_bits(16777216.0f);
+  array.apply(a, first_array);
+  EXPECT_EQ(array[40], to_bits(16777218.0f));
+}
+
 TEST(DeltaMerge, FoldsAnAddIntoTheAssignmentBeforeIt) {
   delta a, b;
   ASSERT_TRUE(a.set(first_array, merge_operator::assign, 5, 16777216.0f).is_ok());

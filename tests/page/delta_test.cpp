@@ -11,19 +11,21 @@
 #include "page/delta_reference.hpp"
 
 namespace {
-std::atomic<std::size_t> allocations{0};
+std::atomic<std::size_t> allocations{0}, allocated_bytes{0};
 }
 
 // Counts every allocation of this program. Inlined, they would make the compiler see mismatched
 // pairs.
 SHEAF_NOINLINE void* operator new(std::size_t size) {
   ++allocations;
+  allocated_bytes += size;
   if (void* memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
 SHEAF_NOINLINE void* operator new[](std::size_t size) { return operator new(size); }
 SHEAF_NOINLINE void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   ++allocations;
+  allocated_bytes += size;
   return std::malloc(size);
 }
 SHEAF_NOINLINE void* operator new[](std::size_t size, const std::nothrow_t& tag) noexcept {
@@ -97,6 +99,17 @@ TEST(Delta, OpensAnotherPieceWhereTheArrayOrTheOperatorChanges) {
   EXPECT_EQ(found[5].value, to_bits(4.0f));
   EXPECT_LE(changes.byte_size(), 4 * sizeof(delta_piece) + 3 * 16 + 16 * (8 + 8))
       << "closed pieces give back what they did not fill";
+}
+
+TEST(Delta, ClosedPiecesGiveTheirReserveBack) {
+  const std::size_t before = allocated_bytes;
+  delta changes;
+  for (std::uint32_t i = 0; i < 10'000; ++i) {
+    ASSERT_TRUE(changes.set(array_id{i % 2}, merge_operator::add, i, 1.0).is_ok());
+  }
+  // 16 bytes a piece, in blocks that double, and the records of the pieces, which double too.
+  EXPECT_LE(allocated_bytes - before, 10'000 * (2 * 16 + 4 * sizeof(delta_piece)));
+  EXPECT_EQ(all_changes(changes)[9999].index, 9999u);
 }
 
 TEST(Delta, TakesIndicesPast32BitsIntoA64BitPiece) {

@@ -39,39 +39,45 @@ inline constexpr unsigned merge_operator_count = 7;
   return op != merge_operator::add || !is_float(type);
 }
 
-/// What the element `old` becomes when `value` is merged into it by `Op`. Branch-free.
-template <merge_operator Op, element T>
-[[nodiscard]] SHEAF_HD constexpr T merge_element(T old, T value) noexcept {
+/// What `old` becomes when `value` is merged into it by `Op`. Branch-free. `V` is `T`, or a
+/// compiler's vector of `T`; `B` is `bits_of<T>`, or the vector of it of the same size.
+template <merge_operator Op, element T, class V, class B>
+[[nodiscard]] SHEAF_HD constexpr V merge_lanes(V old, V value) noexcept {
   static_assert(supports(Op, dtype_of<T>));
-  using bits = bits_of<T>;
+  const B a = __builtin_bit_cast(B, old), b = __builtin_bit_cast(B, value);
   if constexpr (Op == merge_operator::assign) {
     return value;
-  } else if constexpr (std::is_floating_point_v<T>) {
+  } else if constexpr (Op == merge_operator::bit_and) {
+    return __builtin_bit_cast(V, static_cast<B>(a & b));
+  } else if constexpr (Op == merge_operator::bit_or) {
+    return __builtin_bit_cast(V, static_cast<B>(a | b));
+  } else if constexpr (Op == merge_operator::bit_xor) {
+    return __builtin_bit_cast(V, static_cast<B>(a ^ b));
+  } else if constexpr (!std::is_floating_point_v<T>) {
     if constexpr (Op == merge_operator::add) {
-      const T sum = old + value;
-      return sum == sum ? sum : canonical_nan<T>;
+      return __builtin_bit_cast(V, static_cast<B>(a + b));
+    } else {
+      return (Op == merge_operator::min ? value < old : old < value) ? value : old;
+    }
+  } else {
+    const V nan = __builtin_bit_cast(V, B{} | __builtin_bit_cast(bits_of<T>, canonical_nan<T>));
+    if constexpr (Op == merge_operator::add) {
+      const V sum = old + value;
+      return sum == sum ? sum : nan;
     } else {
       // Equal operands have equal bits, or are zeros: `or` keeps a minus sign, `and` drops it.
-      const bits a = __builtin_bit_cast(bits, old), b = __builtin_bit_cast(bits, value);
-      constexpr bool smaller = Op == merge_operator::min;
-      const T tie = __builtin_bit_cast(T, static_cast<bits>(smaller ? (a | b) : (a & b)));
-      T picked = canonical_nan<T>;
-      picked = old == value ? tie : picked;
-      picked = (smaller ? old < value : old > value) ? old : picked;
-      picked = (smaller ? value < old : value > old) ? value : picked;
-      return picked;
+      constexpr bool is_min = Op == merge_operator::min;
+      V picked = old == value ? __builtin_bit_cast(V, is_min ? a | b : a & b) : nan;
+      picked = old < value ? (is_min ? old : value) : picked;
+      return value < old ? (is_min ? value : old) : picked;
     }
-  } else if constexpr (Op == merge_operator::min) {
-    return value < old ? value : old;
-  } else if constexpr (Op == merge_operator::max) {
-    return old < value ? value : old;
-  } else {
-    const bits a = static_cast<bits>(old), b = static_cast<bits>(value);
-    if constexpr (Op == merge_operator::add) return static_cast<T>(static_cast<bits>(a + b));
-    if constexpr (Op == merge_operator::bit_and) return static_cast<T>(static_cast<bits>(a & b));
-    if constexpr (Op == merge_operator::bit_or) return static_cast<T>(static_cast<bits>(a | b));
-    if constexpr (Op == merge_operator::bit_xor) return static_cast<T>(static_cast<bits>(a ^ b));
   }
+}
+
+/// The same for one element.
+template <merge_operator Op, element T>
+[[nodiscard]] SHEAF_HD constexpr T merge_element(T old, T value) noexcept {
+  return merge_lanes<Op, T, T, bits_of<T>>(old, value);
 }
 
 }  // namespace sheaf::inline v0
