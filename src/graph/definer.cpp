@@ -125,11 +125,21 @@ bool definer::semiring_fits(semiring_id semiring) {
   return false;
 }
 
+/// True where `admit` would have nothing to say.
+inline bool definer::is_plain(const array_handle& handle) const {
+  const std::uint32_t array = index_of(handle.id);
+  if ((handle.model_tag != data_.tag) | (array >= data_.array_count())) return false;
+  const array_record& found = data_.arrays[array];
+  const bool defined = found.definition != no_definition || found.kind == array_kind::source;
+  return defined && (found.type == type_) & (found.length != 0);
+}
+
 /// The common case, and the one whose cost is measured: aligned operands of one shape.
 void definer::combine_arrays(const definition_data& computed) {
   if (!semiring_fits(computed.semiring)) return;
   const std::size_t begin = data_.operand_arrays.size();
   if (computed.count == 0 || computed.count >= no_index - begin) return combine_general(computed);
+  make_room(data_.operand_arrays, computed.count);
   data_.operand_arrays.resize(begin + computed.count);
   std::uint64_t length = 0;
   std::uint32_t level = 0;
@@ -137,8 +147,8 @@ void definer::combine_arrays(const definition_data& computed) {
   bool same = true;
   for (std::size_t i = 0; i < computed.count; ++i) {
     const auto handle = stored_at<array_handle>(computed.first, i);
-    const std::uint32_t array = admit(handle, type_);
-    if (SHEAF_UNLIKELY(array == no_index)) continue;
+    const std::uint32_t array = index_of(handle.id);
+    if (SHEAF_UNLIKELY(!is_plain(handle)) && admit(handle, type_) == no_index) continue;
     const array_record& operand = data_.arrays[array];
     data_.operand_arrays[begin + i] = array;
     if (length == 0) length = operand.length, page = operand.page;
@@ -516,6 +526,7 @@ void definer::store(definition_record made, std::uint32_t level) {
   array_record& result = record();
   result.level = level + 1;
   result.definition = static_cast<std::uint32_t>(data_.definitions.size());
+  make_room(data_.definitions, 1);
   data_.definitions.push_back(made);
 }
 

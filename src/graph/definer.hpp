@@ -39,6 +39,7 @@ class definer {
   void define_segments(const definition_data& computed);
   void define_gather(const definition_data& computed);
 
+  bool is_plain(const array_handle& handle) const;
   /// The operand's array, or no_index after noting why it cannot be one.
   std::uint32_t admit(const array_handle& handle, dtype type);
   std::uint32_t admit_element(const array_handle& handle, dtype type, std::uint64_t index);

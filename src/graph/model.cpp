@@ -62,6 +62,10 @@ status summary_of(const std::vector<status>& found, std::uint64_t not_kept) {
 /// The mistake in the shape of a new array, or ok.
 status fault_of_shape(const model_data& data, std::uint32_t array) {
   const array_record& made = data.arrays[array];
+  if (SHEAF_LIKELY(made.length != 0 && made.page <= page_class::b4k &&
+                   page_count_of(made.length, made.type, made.page) != 0)) {
+    return {};
+  }
   const std::string name = data.name_of(array_id{array});
   if (made.length == 0) {
     return make_status(status_code::invalid_argument, subsystem::graph,
@@ -72,12 +76,9 @@ status fault_of_shape(const model_data& data, std::uint32_t array) {
     return make_status(status_code::invalid_argument, subsystem::graph, "no such page class",
                        "class %u of '%s'", static_cast<unsigned>(made.page), name.c_str());
   }
-  if (page_count_of(made.length, made.type, made.page) == 0) {
-    return make_status(status_code::too_many, subsystem::graph,
-                       "an array has more pages than 32 bits can number",
-                       "'%s' of %llu elements", name.c_str(), static_cast<ull>(made.length));
-  }
-  return {};
+  return make_status(status_code::too_many, subsystem::graph,
+                     "an array has more pages than 32 bits can number", "'%s' of %llu elements",
+                     name.c_str(), static_cast<ull>(made.length));
 }
 
 }  // namespace
@@ -90,11 +91,6 @@ page_class default_page(std::uint64_t length, dtype type) noexcept {
   return page;
 }
 
-std::uint32_t page_count_of(std::uint64_t length, dtype type, page_class page) noexcept {
-  const std::uint64_t pages = ((length - 1) >> (byte_shift(page) - size_shift(type))) + 1;
-  return pages < no_index ? static_cast<std::uint32_t>(pages) : 0;
-}
-
 void declaration_state::note(const status& mistake) {
   if (data->mistakes.size() < mistake_count_max) data->mistakes.push_back(mistake);
   else ++data->mistakes_not_kept;
@@ -103,6 +99,7 @@ void declaration_state::note(const status& mistake) {
 std::uint32_t declaration_state::add_array(std::string_view name, const array_record& record) {
   const std::uint32_t array = data->array_count();
   SHEAF_ASSERT(array < refused_definition, "array-ids-fit-32-bits");
+  make_room(data->arrays, 1);
   array_record& made = data->arrays.emplace_back(record);
   if (record.lazy) ++data->lazy_count;
   if (name.empty()) return array;

@@ -15,6 +15,11 @@ struct array_place {
   std::uint32_t producer;
 };
 
+/// A level, and one that reads it.
+struct level_pair {
+  std::uint32_t from, to;
+};
+
 class plan_compiler {
  public:
   plan_compiler(const model_data& data, const std::vector<std::uint32_t>& levels)
@@ -128,39 +133,60 @@ class plan_compiler {
   }
 
   void emit_nodes() {
-    plan_->nodes.reserve(order_.size());
-    plan_->operands.reserve(data_.operand_arrays.size() + data_.operands.size());
-    edges_.reserve(plan_->operands.capacity());
+    plan_->nodes.resize(order_.size());
+    plan_->operands.resize(data_.operand_arrays.size() + data_.operands.size());
+    plan_->child_begin.assign(plan_->sources.size() + plan_->nodes.size() + 1, 0);
     operation_slots_.assign(64, no_index);
+    last_reader_.assign(eager_levels_, 0);
     for (std::uint32_t level = 1; level < eager_levels_; ++level) {
       const auto first_segment = static_cast<std::uint32_t>(plan_->segments.size());
+      enter_level(level);
       for (std::uint32_t i = level_begin_[level]; i < level_begin_[level + 1]; ++i) {
         const std::uint32_t pages = emit_node(i);
         plan_->levels[level].fan_in +=
             std::uint64_t{pages} * data_.definitions[order_[i]].operand_count;
-        add_pages(plan_->nodes.back().slot, pages, i, first_segment);
+        add_pages(plan_->nodes[i].slot, pages, i, first_segment);
       }
       close_level(level, first_segment);
     }
+    level_at_ = no_index;
     for (std::uint32_t i = plan_->eager_node_count; i < order_.size(); ++i) emit_node(i);
+    SHEAF_ASSERT(operands_written_ == plan_->operands.size(), "every-operand-has-a-definition");
+  }
+
+  /// Every node of a level reads one of the level above, so that pair is noted once.
+  void enter_level(std::uint32_t level) {
+    level_at_ = level;
+    level_above_ = level == 1 ? 0 : level_begin_[level - 1] + plan_->source_count();
+    note_reader(level - 1);
+  }
+  void note_reader(std::uint32_t from) {
+    if (last_reader_[from] == level_at_) return;
+    last_reader_[from] = level_at_;
+    readers_.push_back({from, level_at_});
+  }
+  /// Counts an edge of an eager node into `child_begin`, one place further on.
+  void note_edge(std::uint32_t producer) {
+    if (level_at_ == no_index) return;
+    ++plan_->child_begin[producer + 1];
+    if (SHEAF_UNLIKELY(producer < level_above_)) note_reader(level_of_producer(producer));
   }
 
   /// Returns the node's pages.
   std::uint32_t emit_node(std::uint32_t node) {
     const definition_record& definition = data_.definitions[order_[node]];
     const array_record& result = data_.arrays[definition.result];
-    const auto begin = static_cast<std::uint32_t>(plan_->operands.size());
     const std::uint32_t operation = operation_of(definition, result);
-    plan_->nodes.push_back({places_[definition.result].slot, operation, begin});
-    if (definition.uniform) {
-      const std::uint32_t* array = data_.operand_arrays.data() + definition.operand_begin;
-      for (std::uint32_t i = 0; i < definition.operand_count; ++i) {
-        const array_place place = places_[array[i]];
-        plan_->operands.push_back(place.slot);
-        edges_.push_back(place.producer);
-      }
-    } else {
-      for (std::uint32_t i = 0; i < definition.operand_count; ++i) {
+    plan_->nodes[node] = {places_[definition.result].slot, operation, operands_written_};
+    std::uint32_t* entry = plan_->operands.data() + operands_written_;
+    operands_written_ += definition.operand_count;
+    for (std::uint32_t i = 0; i < definition.operand_count; ++i) {
+      if (definition.uniform) {
+        const array_place place = places_[data_.operand_arrays[definition.operand_begin + i]];
+        entry[i] = place.slot;
+        note_edge(place.producer);
+      } else {
+        entry[i] = static_cast<std::uint32_t>(plan_->operand_details.size());
         emit_detail(data_.operands[definition.operand_begin + i], result.type);
       }
     }
@@ -168,16 +194,14 @@ class plan_compiler {
   }
 
   void emit_detail(const model_operand& operand, dtype type) {
-    plan_->operands.push_back(static_cast<std::uint32_t>(plan_->operand_details.size()));
     if (operand.array == no_index) {
-      edges_.push_back(no_index);
-      plan_->operand_details.push_back({no_index, constant_of(operand.bits), no_index,
-                                        page_class::b64, type});
+      plan_->operand_details.push_back(
+          {no_index, constant_of(operand.bits), no_index, page_class::b64, type});
       return;
     }
     const array_record& array = data_.arrays[operand.array];
     const array_place place = places_[operand.array];
-    edges_.push_back(place.producer);
+    note_edge(place.producer);
     plan_->operand_details.push_back(
         {place.producer, place.slot, operand.element, array.page, array.type});
   }
@@ -237,35 +261,27 @@ class plan_compiler {
     }
   }
 
-  std::uint32_t operands_end(std::uint32_t node) const {
-    const auto& nodes = plan_->nodes;
-    return node + 1 < nodes.size() ? nodes[node + 1].operand_begin
-                                   : static_cast<std::uint32_t>(plan_->operands.size());
-  }
-
-  /// Children of every producer: two walks over the eager edges, count and fill. A node that reads
-  /// a producer twice is one child: its edges come together, so the repeat is the newest entry.
+  /// Children of every producer, from the counts in `child_begin`. A node that reads a producer twice
+  /// is one child: its edges come together, so the repeat is the newest entry.
   void invert_edges() {
     const std::size_t producers = plan_->sources.size() + plan_->nodes.size();
-    const std::uint32_t end =
-        plan_->eager_node_count == 0 ? 0 : operands_end(plan_->eager_node_count - 1);
     auto& begin = plan_->child_begin;
-    begin.assign(producers + 1, 0);
-    for (std::uint32_t i = 0; i < end; ++i) {
-      if (edges_[i] != no_index) ++begin[edges_[i] + 1];
-    }
     for (std::size_t i = 1; i <= producers; ++i) begin[i] += begin[i - 1];
     plan_->children.resize(begin[producers]);
     std::vector<std::uint32_t> next(begin.begin(), begin.end() - 1);
+    std::uint32_t* children = plan_->children.data();
     std::uint32_t repeats = 0;
     for (std::uint32_t node = 0; node < plan_->eager_node_count; ++node) {
-      for (std::uint32_t i = plan_->nodes[node].operand_begin; i < operands_end(node); ++i) {
-        const std::uint32_t producer = edges_[i];
-        if (producer == no_index) continue;
-        std::uint32_t& at = next[producer];
-        if (at != begin[producer] && plan_->children[at - 1] == node) ++repeats;
-        else plan_->children[at++] = node;
-      }
+      for_each_operand(data_, data_.definitions[order_[node]], [&](std::uint32_t array) {
+        const std::uint32_t producer = plan_->producer_of_array[array];
+        const std::uint32_t at = next[producer];
+        if (SHEAF_UNLIKELY(at != begin[producer] && children[at - 1] == node)) {
+          ++repeats;
+        } else {
+          children[at] = node;
+          next[producer] = at + 1;
+        }
+      });
     }
     if (repeats != 0) close_gaps(next);
   }
@@ -310,40 +326,17 @@ class plan_compiler {
     return level_of(data_.definitions[order_[node]].result);
   }
 
-  /// Pairs (level, level that reads it), each once, sorted by the first with a counting sort.
+  /// Sorts the pairs of `readers_` by the level that is read, with a counting sort.
   void list_consumers() {
-    struct pair {
-      std::uint32_t from, to;
-    };
-    std::vector<pair> pairs;
-    std::vector<std::uint32_t> last_reader(eager_levels_, 0);
     std::vector<std::uint32_t> begin(std::size_t{eager_levels_} + 1, 0);
-    const auto note = [&](std::uint32_t from, std::uint32_t to) {
-      if (last_reader[from] == to) return;
-      last_reader[from] = to;
-      pairs.push_back({from, to});
-      ++begin[from + 1];
-    };
-    for (std::uint32_t level = 1; level < eager_levels_; ++level) {
-      // Most operands lie one level above; for those no look-up is needed.
-      const std::uint32_t above =
-          level == 1 ? 0 : level_begin_[level - 1] + plan_->source_count();
-      const std::uint32_t own = level_begin_[level] + plan_->source_count();
-      for (std::uint32_t i = plan_->nodes[level_begin_[level]].operand_begin;
-           i < operands_end(level_begin_[level + 1] - 1); ++i) {
-        const std::uint32_t producer = edges_[i];
-        if (producer == no_index) continue;
-        const bool next_to = producer >= above && producer < own;
-        note(next_to ? level - 1 : level_of_producer(producer), level);
-      }
-    }
+    for (const level_pair& pair : readers_) ++begin[pair.from + 1];
     for (std::uint32_t i = 0; i < eager_levels_; ++i) {
       begin[i + 1] += begin[i];
       plan_->levels[i].consumer_begin = begin[i];
       plan_->levels[i].consumer_end = begin[i + 1];
     }
-    plan_->consumers.resize(pairs.size());
-    for (const pair& edge : pairs) plan_->consumers[begin[edge.from]++] = edge.to;
+    plan_->consumers.resize(readers_.size());
+    for (const level_pair& pair : readers_) plan_->consumers[begin[pair.from]++] = pair.to;
   }
 
   /// Backwards over the eager nodes: a producer reaches what its children reach.
@@ -357,9 +350,9 @@ class plan_compiler {
       std::uint8_t& own = reaches[plan_->source_count() + node];
       own |= plan_->operation_of(plan_->nodes[node]).fallible;
       if (own == 0) continue;
-      for (std::uint32_t i = plan_->nodes[node].operand_begin; i < operands_end(node); ++i) {
-        if (edges_[i] != no_index) reaches[edges_[i]] = 1;
-      }
+      for_each_operand(data_, data_.definitions[order_[node]], [&](std::uint32_t array) {
+        reaches[plan_->producer_of_array[array]] = 1;
+      });
     }
     std::copy_n(reaches.begin(), plan_->sources.size(), plan_->reaches_fallible.begin());
   }
@@ -379,7 +372,11 @@ class plan_compiler {
   std::vector<std::uint32_t> order_;        ///< definitions in plan order: the nodes
   std::vector<std::uint32_t> level_begin_;  ///< into `order_`; eager levels, then lazy ones
   std::vector<array_place> places_;         ///< by array
-  std::vector<std::uint32_t> edges_;        ///< producers, parallel to `plan_->operands`
+  std::vector<level_pair> readers_;         ///< each pair once, by the level that reads
+  std::vector<std::uint32_t> last_reader_;  ///< by level: the newest level known to read it
+  std::uint32_t level_at_ = 0;              ///< level of the nodes being emitted; lazy: no_index
+  std::uint32_t level_above_ = 0;           ///< first producer of the level before
+  std::uint32_t operands_written_ = 0;
   std::vector<std::uint32_t> operation_slots_;  ///< hash table of operations
   std::uint32_t last_operation_ = 0;
 };
