@@ -2,8 +2,8 @@
 /// The kernel table of one instruction set. The build compiles this file once per set, with
 /// `SHEAF_ARCH` defined; the bodies lie in `bodies/`.
 ///
-/// Invariant: the table is constant-initialised, so no code of this file runs before the machine was
-/// asked whether it has the set. All else here has internal linkage.
+/// Invariant: the table is constant-initialised, so no code of this file runs before the machine
+/// was asked whether it has the set. All else here has internal linkage.
 #include "propagate/bodies/combine.hpp"
 #include "propagate/bodies/fold.hpp"
 #include "propagate/bodies/gather.hpp"

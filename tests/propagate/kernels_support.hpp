@@ -1,6 +1,6 @@
 /// \file
-/// What the tests of the kernel bodies share: values worth testing, guarded pages, a page check, and
-/// a reference that is written from the rules of scalar.hpp alone, one element at a time.
+/// What the tests of the kernel bodies share: values worth testing, guarded pages, a page check,
+/// and a reference that is written from the rules of scalar.hpp alone, one element at a time.
 #pragma once
 
 #include <cstdlib>
@@ -47,14 +47,23 @@ class generator {
   template <element T>
   T value() {
     const unsigned kind = below(8);
-    if (kind < 4) return static_cast<T>(static_cast<int>(below(17)) - (std::is_signed_v<T> ? 8 : 0));
+    if (kind < 4) {
+      return static_cast<T>(static_cast<int>(below(17)) - (std::is_signed_v<T> ? 8 : 0));
+    }
     if (kind < 6) return from_bits<T>(static_cast<bits_of<T>>(bits()));
     constexpr bits_of<T> top = static_cast<bits_of<T>>(bits_of<T>{1} << (sizeof(T) * 8 - 1));
     if constexpr (float_element<T>) {
       using limits = std::numeric_limits<T>;
-      const T edges[] = {T{0},           -T{0},          limits::infinity(), -limits::infinity(),
-                         limits::max(),  limits::min(),  limits::denorm_min(), -limits::denorm_min(),
-                         limits::quiet_NaN(), -limits::quiet_NaN(),
+      const T edges[] = {T{0},
+                         -T{0},
+                         limits::infinity(),
+                         -limits::infinity(),
+                         limits::max(),
+                         limits::min(),
+                         limits::denorm_min(),
+                         -limits::denorm_min(),
+                         limits::quiet_NaN(),
+                         -limits::quiet_NaN(),
                          from_bits<T>(static_cast<bits_of<T>>(to_bits(limits::infinity()) | 5)),
                          from_bits<T>(static_cast<bits_of<T>>(to_bits(limits::quiet_NaN()) | 77)),
                          T{1}, -T{1}, T(0.1)};
@@ -146,8 +155,8 @@ void fill(generator& random, guarded_page& page, const page_shape& shape) {
   for (unsigned i = 0; i < shape.valid<T>(); ++i) page.as<T>()[i] = random.value<T>();
 }
 
-/// Runs a page body in place and into scratch, and checks the contract of page bodies: `expected` has
-/// the elements of the page before they are made canonical.
+/// Runs a page body in place and into scratch, and checks the contract of page bodies: `expected`
+/// has the elements of the page before they are made canonical.
 template <element T>
 void check_page_body(generator& random, const page_shape& shape, std::vector<T> expected,
                      const std::function<line_mask(const line_task&)>& body) {
@@ -180,7 +189,8 @@ void check_page_body(generator& random, const page_shape& shape, std::vector<T> 
     ASSERT_EQ(body(task), changed) << "lines that changed; seed " << seed();
     for (std::size_t i = 0; i < after.size(); ++i) {
       ASSERT_EQ(target.data()[i], after[i])
-          << "byte " << i << " of line " << i / line_size << ", element " << i / sizeof(T) % per_line
+          << "byte " << i << " of line " << i / line_size << ", element "
+          << i / sizeof(T) % per_line
           << (in_place ? ", in place" : ", scratch") << "; seed " << seed();
     }
     const bool old_is_still = std::memcmp(old.data(), before.data(), before.size()) == 0;

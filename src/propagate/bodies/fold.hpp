@@ -1,5 +1,6 @@
 /// \file
-/// The folds of reduce and segment_reduce: the fixed tree of fold_tree.hpp, whole blocks in registers.
+/// The folds of reduce and segment_reduce: the fixed tree of fold_tree.hpp, whole blocks in
+/// registers.
 ///
 /// Results are canonical; they are not compared or stored here (the executor settles the line they
 /// make). Cost: a block of 64 f32 is four loads, two levels of whole registers and four of lanes.

@@ -1,8 +1,8 @@
 /// \file
 /// gather: elements by index, and the random access that segment_fold shares.
 ///
-/// Cost: two dependent loads an element (frame, element). Elements are moved as bits, so a NaN keeps
-/// its payload until `settle`.
+/// Cost: two dependent loads an element (frame, element). Elements are moved as bits, so a NaN
+/// keeps its payload until `settle`.
 #pragma once
 
 #include "propagate/bodies/line.hpp"

@@ -1,15 +1,15 @@
 /// \file
 /// What every page body shares: walking the lines of a task, and settling a computed line.
 ///
-/// A body supplies `compute(at)`: the register of the result that lies `at` bytes into the page. All
-/// else (canonical NaN, the cut tail, the comparison with the old line, the conditional store, the
-/// mask) is here, once.
+/// A body supplies `compute(at)`: the register of the result that lies `at` bytes into the page.
+/// All else (canonical NaN, the cut tail, the comparison with the old line, the conditional store,
+/// the mask) is here, once.
 ///
 /// Invariants
 ///  1. `line-settled-once`: a line is read from `old` before it is written to `out`, and is written
 ///     only where it differs, so `out == old` and `out != old` need no distinction.
-///  2. Nothing here has external linkage: a file compiled for one instruction set leaves no symbol of
-///     it behind.
+///  2. Nothing here has external linkage: a file compiled for one instruction set leaves no symbol
+///     of it behind.
 ///
 /// Cost per line beyond `compute`: one load, one compare and one blend a register (floats), one
 /// branch, and where the line differs its store.
@@ -83,9 +83,11 @@ template <element T, class Compute>
   return true;
 }
 
-/// The same for the line in which the array ends: elements past the end become zero.
+/// The same for the line in which the array ends: elements past the end become zero. Apart from the
+/// loops, whose registers and stack it would cost.
 template <element T, class Compute>
-[[nodiscard]] SHEAF_HD bool settle_tail(const line_task& task, const Compute& compute) noexcept {
+[[nodiscard, gnu::noinline, gnu::cold, gnu::flatten]] static bool settle_tail(
+    const line_task& task, Compute compute) noexcept {
   const std::size_t at = std::size_t{task.tail_line} * line_size;
   alignas(line_size) T elements[line_lanes<T>];
   for (unsigned i = 0; i < line_registers<T>; ++i) {
@@ -102,8 +104,11 @@ template <element T, class Compute>
 template <element T, class Compute>
 [[nodiscard]] SHEAF_HD line_mask settle_lines(const line_task& task,
                                               const Compute& compute) noexcept {
-  line_mask whole = task.mask;
-  if (SHEAF_UNLIKELY(task.tail_line < page_lines_max)) whole &= ~(line_mask{1} << task.tail_line);
+  const line_task lines = task;  // a store through `out` might change the caller's, not this one
+  line_mask whole = lines.mask;
+  if (SHEAF_UNLIKELY(lines.tail_line < page_lines_max)) {
+    whole &= ~(line_mask{1} << lines.tail_line);
+  }
   line_mask changed = 0;
   if (SHEAF_LIKELY((whole & (whole + 1)) == 0)) {
     const std::size_t end =
@@ -111,16 +116,16 @@ template <element T, class Compute>
                                : static_cast<std::size_t>(__builtin_ctzll(~whole)) * line_size;
     line_mask bit = 1;
     for (std::size_t at = 0; at != end; at += line_size, bit <<= 1) {
-      if (settle_line<T>(task, at, compute)) changed |= bit;
+      if (settle_line<T>(lines, at, compute)) changed |= bit;
     }
   } else {
     for (line_mask left = whole; left != 0; left &= left - 1) {
       const auto line = static_cast<unsigned>(__builtin_ctzll(left));
-      if (settle_line<T>(task, std::size_t{line} * line_size, compute)) changed |= left & -left;
+      if (settle_line<T>(lines, std::size_t{line} * line_size, compute)) changed |= left & -left;
     }
   }
-  if (SHEAF_UNLIKELY(whole != task.mask) && settle_tail<T>(task, compute)) {
-    changed |= line_mask{1} << task.tail_line;
+  if (SHEAF_UNLIKELY(whole != lines.mask) && settle_tail<T>(task, compute)) {
+    changed |= line_mask{1} << lines.tail_line;
   }
   return changed;
 }

@@ -2,10 +2,10 @@
 /// The kernel manifest: shapes of line programs that have compiled bodies.
 ///
 /// A shape is written once, as a type: `node<opcode::add, node<opcode::mul, in<0>, in<1>>, in<2>>`.
-/// From it come both the instructions that a program must have to match (what the expression compiler
-/// emits: operands and constants numbered by first appearance, a result in the register of its stack
-/// depth, unused references repeat the first) and the fused body, so the two cannot disagree. Bits are
-/// those of the interpreter: the same functors in the same order.
+/// From it come both the instructions that a program must have to match (what the expression
+/// compiler emits: operands and constants numbered by first appearance, a result in the register of
+/// its stack depth, unused references repeat the first) and the fused body, so the two cannot
+/// disagree. Bits are those of the interpreter: the same functors in the same order.
 ///
 /// Cost: a load a register and operand (broadcasts are spread into one line each, once a call), the
 /// operations, and settling.

@@ -61,17 +61,19 @@ SHEAF_BODY void step_lines(std::byte* destination, const std::byte* const* argum
   const std::byte* const a = arguments[0];
   const std::byte* const b = Functor::arity > 1 ? arguments[1] : a;
   const std::byte* const c = Functor::arity > 2 ? arguments[2] : a;
-  for (std::size_t at = 0; at < end; at += register_bytes<T>) {
-    vec<T> value;
-    if constexpr (Functor::arity == 1) {
-      value = Functor::apply(load_register<T>(a + at));
-    } else if constexpr (Functor::arity == 2) {
-      value = Functor::apply(load_register<T>(a + at), load_register<T>(b + at));
-    } else {
-      value = Functor::apply(load_register<T>(a + at), load_register<T>(b + at),
-                             load_register<T>(c + at));
+  for (std::size_t line = 0; line < end; line += line_size) {
+    for (std::size_t at = line; at < line + line_size; at += register_bytes<T>) {
+      vec<T> value;
+      if constexpr (Functor::arity == 1) {
+        value = Functor::apply(load_register<T>(a + at));
+      } else if constexpr (Functor::arity == 2) {
+        value = Functor::apply(load_register<T>(a + at), load_register<T>(b + at));
+      } else {
+        value = Functor::apply(load_register<T>(a + at), load_register<T>(b + at),
+                               load_register<T>(c + at));
+      }
+      value.store(reinterpret_cast<T*>(destination + at));
     }
-    value.store(reinterpret_cast<T*>(destination + at));
   }
 }
 
