@@ -191,8 +191,6 @@ class page_allocator {
   void deallocate_slow(page_class size, frame_id frame) noexcept;
   void refill(thread_cache& cache, page_class size) noexcept;
   void flush(thread_cache& cache) noexcept SHEAF_EXCLUDES(grow_mutex_);
-  void mark_in_use(page_class size, frame_id frame) noexcept;
-  void mark_free(page_class size, frame_id frame) noexcept;
 
   [[nodiscard]] claim_outcome claim(page_class size, std::uint64_t frames) noexcept
       SHEAF_EXCLUDES(grow_mutex_);
