@@ -26,8 +26,12 @@ endforeach()
 # Kernels are optimised in every build type: unoptimised ones would leave inline helpers of the
 # standard library behind as weak symbols, which the linker may hand to a file compiled for less.
 set(SHEAF_KERNEL_OPTIMISATION -O3)
+set(SHEAF_KERNEL_WIDE_OPTIONS "")
 if(SHEAF_SANITIZE)
-  set(SHEAF_KERNEL_OPTIMISATION -O2)
+  # Checked kernels take minutes each to optimise. One text stands behind every instruction set, so
+  # its undefined behaviour is looked for in the scalar one; addresses are checked in all.
+  set(SHEAF_KERNEL_OPTIMISATION -O1)
+  set(SHEAF_KERNEL_WIDE_OPTIONS -fno-sanitize=undefined)
 endif()
 
 # sheaf_add_isa_sources(TARGET FILE.cpp...): adds each file to TARGET once per instruction set that
@@ -40,10 +44,10 @@ function(sheaf_add_isa_sources target)
     cmake_path(GET file STEM LAST_ONLY stem)
     sheaf_add_isa_source(scalar 0 "")
     if(SHEAF_WITH_AVX2)
-      sheaf_add_isa_source(avx2 1 "${SHEAF_AVX2_OPTIONS}")
+      sheaf_add_isa_source(avx2 1 "${SHEAF_AVX2_OPTIONS};${SHEAF_KERNEL_WIDE_OPTIONS}")
     endif()
     if(SHEAF_WITH_AVX512)
-      sheaf_add_isa_source(avx512 2 "${SHEAF_AVX512_OPTIONS}")
+      sheaf_add_isa_source(avx512 2 "${SHEAF_AVX512_OPTIONS};${SHEAF_KERNEL_WIDE_OPTIONS}")
     endif()
   endforeach()
 endfunction()
