@@ -115,7 +115,7 @@ market random_walk_market(std::size_t days, std::size_t stocks, std::uint64_t se
   for (std::size_t stock = 0; stock < stocks; ++stock) {
     const std::size_t sector = stock * gics_sectors.size() / stocks;
     out.sector_of_stock.push_back(static_cast<std::uint32_t>(sector));
-    out.tickers.push_back("W" + std::to_string(stock));
+    out.tickers.push_back(std::to_string(stock).insert(0, 1, 'W'));
     price[stock] = (1000 + random.below(19'000)) / 100.0;
   }
   for (std::size_t day = 0; day < days; ++day) {

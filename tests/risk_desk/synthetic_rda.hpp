@@ -85,9 +85,14 @@ inline std::vector<std::byte> synthetic_rda(const rda_shape& shape = {}) {
   out.word(0x210);
   out.word(3 * shape.named_stocks);
   const std::uint32_t named = shape.named_stocks;
-  for (std::uint32_t i = 0; i < named; ++i) out.string("T" + std::to_string(i));
-  for (std::uint32_t i = 0; i < named; ++i) out.string("Sector " + std::to_string(named - 1 - i));
-  for (std::uint32_t i = 0; i < named; ++i) out.string("Name " + std::to_string(i));
+  const auto numbered = [](const char* label, std::uint32_t number) {
+    std::string text(label);
+    text += std::to_string(number);
+    return text;
+  };
+  for (std::uint32_t i = 0; i < named; ++i) out.string(numbered("T", i));
+  for (std::uint32_t i = 0; i < named; ++i) out.string(numbered("Sector ", named - 1 - i));
+  for (std::uint32_t i = 0; i < named; ++i) out.string(numbered("Name ", i));
   out.tagged();
   out.reference(2);
   out.dimensions(shape.named_stocks, 3);
