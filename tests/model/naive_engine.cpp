@@ -1,0 +1,287 @@
+#include "model/naive_engine.hpp"
+
+#include <cstring>
+
+#include <sheaf/algebra/fold_tree.hpp>
+#include <sheaf/algebra/scalar.hpp>
+
+namespace model_test {
+
+namespace {
+
+using sheaf::merge_operator;
+using sheaf::opcode;
+
+template <element T>
+std::vector<T> elements_of(const column& bytes) {
+  std::vector<T> out(bytes.size() / sizeof(T));
+  if (!out.empty()) std::memcpy(out.data(), bytes.data(), bytes.size());
+  return out;
+}
+
+/// The store: the one place where a NaN becomes canonical.
+template <element T>
+column stored(const std::vector<T>& values) {
+  column out(values.size() * sizeof(T));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const T value = sheaf::canonical(values[i]);
+    std::memcpy(out.data() + i * sizeof(T), &value, sizeof(T));
+  }
+  return out;
+}
+
+template <element T>
+T element_from(std::uint64_t bits) {
+  return sheaf::from_bits<T>(static_cast<sheaf::bits_of<T>>(bits));
+}
+
+template <element T>
+T operate(opcode op, T a, T b, T c) {
+  switch (op) {
+    case opcode::add: return sheaf::add(a, b);
+    case opcode::sub: return sheaf::subtract(a, b);
+    case opcode::mul: return sheaf::multiply(a, b);
+    case opcode::div: return sheaf::divide(a, b);
+    case opcode::neg: return sheaf::negate(a);
+    case opcode::abs: return sheaf::abs(a);
+    case opcode::min: return sheaf::min(a, b);
+    case opcode::max: return sheaf::max(a, b);
+    case opcode::fma: return sheaf::fma(a, b, c);
+    case opcode::eq: return sheaf::eq(a, b);
+    case opcode::ne: return sheaf::ne(a, b);
+    case opcode::lt: return sheaf::lt(a, b);
+    case opcode::le: return sheaf::le(a, b);
+    case opcode::select: return sheaf::select(a, b, c);
+    default: break;
+  }
+  if constexpr (sheaf::float_element<T>) {
+    if (op == opcode::sqrt) return sheaf::sqrt(a);
+  } else {
+    switch (op) {
+      case opcode::bit_and: return sheaf::bit_and(a, b);
+      case opcode::bit_or: return sheaf::bit_or(a, b);
+      case opcode::bit_xor: return sheaf::bit_xor(a, b);
+      case opcode::bit_not: return sheaf::bit_not(a);
+      case opcode::shl: return sheaf::shl(a, b);
+      case opcode::shr: return sheaf::shr(a, b);
+      default: break;
+    }
+  }
+  return a;
+}
+
+/// The value of `f` at `length` places; an array of one element meets all of them.
+template <element T>
+std::vector<T> evaluate(const formula& f, std::uint64_t length, const std::vector<column>& arrays) {
+  switch (f.kind) {
+    case formula::form::array: {
+      std::vector<T> out = elements_of<T>(arrays[f.array]);
+      if (out.size() == 1) out.resize(length, out[0]);
+      return out;
+    }
+    case formula::form::element:
+      return std::vector<T>(length, elements_of<T>(arrays[f.array])[f.bits]);
+    case formula::form::constant: return std::vector<T>(length, element_from<T>(f.bits));
+    case formula::form::operation: break;
+  }
+  if (f.op == opcode::cast) {
+    return sheaf::visit_dtype(f.arguments[0].type, [&]<class From>(std::type_identity<From>) {
+      std::vector<T> out;
+      for (const From value : evaluate<From>(f.arguments[0], length, arrays)) {
+        out.push_back(sheaf::cast<T>(value));
+      }
+      return out;
+    });
+  }
+  std::vector<std::vector<T>> in;
+  for (const formula& argument : f.arguments) in.push_back(evaluate<T>(argument, length, arrays));
+  const std::vector<T>& b = in.size() > 1 ? in[1] : in[0];
+  const std::vector<T>& c = in.size() > 2 ? in[2] : in[0];
+  std::vector<T> out(length);
+  for (std::size_t i = 0; i < length; ++i) out[i] = operate(f.op, in[0][i], b[i], c[i]);
+  return out;
+}
+
+/// Calls `visitor` with the semiring `id`, which is defined on `T`.
+template <element T, class Visitor>
+void with_semiring(sheaf::semiring_id id, Visitor&& visitor) {
+  sheaf::visit_semiring(id, [&]<class S>(S) {
+    if constexpr (sheaf::semiring<S, T>) visitor(S{});
+  });
+}
+
+template <element T>
+column combine(const array_recipe& recipe, const std::vector<column>& arrays) {
+  std::vector<std::vector<T>> values;
+  std::vector<std::vector<T>> weights;
+  for (const formula& f : recipe.values) values.push_back(evaluate<T>(f, recipe.length, arrays));
+  for (const formula& f : recipe.weights) weights.push_back(evaluate<T>(f, recipe.length, arrays));
+  std::vector<T> out(recipe.length);
+  std::vector<T> terms(values.size());
+  std::vector<T> factors(weights.size());
+  with_semiring<T>(recipe.semiring, [&]<class S>(S) {
+    for (std::size_t i = 0; i < recipe.length; ++i) {
+      for (std::size_t k = 0; k < values.size(); ++k) terms[k] = values[k][i];
+      for (std::size_t k = 0; k < weights.size(); ++k) factors[k] = weights[k][i];
+      const std::span<const T> all(terms);
+      out[i] = weights.empty() ? sheaf::fold_left<S>(all)
+                               : sheaf::fold_left<S>(all, std::span<const T>(factors));
+    }
+  });
+  return stored(out);
+}
+
+/// As long as the longest array in `f`.
+std::uint64_t length_of(const formula& f, const std::vector<column>& arrays) {
+  std::uint64_t length = 1;
+  if (f.kind == formula::form::array) length = arrays[f.array].size() / sheaf::size_of(f.type);
+  for (const formula& argument : f.arguments) length = std::max(length, length_of(argument, arrays));
+  return length;
+}
+
+template <element T>
+column fold(const array_recipe& recipe, const std::vector<column>& arrays) {
+  const formula& f = recipe.values[0];
+  std::vector<T> in = evaluate<T>(f, length_of(f, arrays), arrays);
+  // An expression is an array of its own, with its own store; an array is taken as it is.
+  if (f.kind != formula::form::array) in = elements_of<T>(stored(in));
+  std::vector<T> out(recipe.length);
+  with_semiring<T>(recipe.semiring, [&]<class S>(S) {
+    if (recipe.form == array_form::reduce) {
+      out[0] = sheaf::fold_tree<S>(std::span<const T>(in));
+      return;
+    }
+    for (std::size_t g = 0; g < recipe.length; ++g) {
+      std::vector<T> members;
+      for (const std::uint32_t member : recipe.groups->groups[g]) members.push_back(in[member]);
+      out[g] = members.empty() ? S::template zero<T>()
+                               : sheaf::fold_tree<S>(std::span<const T>(members));
+    }
+  });
+  return stored(out);
+}
+
+template <element T>
+column gather(const array_recipe& recipe, const std::vector<column>& arrays) {
+  const std::vector<T> in = elements_of<T>(arrays[recipe.operands[0]]);
+  std::vector<T> out;
+  for (const std::uint32_t index : recipe.indices) out.push_back(in[index]);
+  return stored(out);
+}
+
+column host(const array_recipe& recipe, const std::vector<array_recipe>& recipes,
+            const std::vector<column>& arrays) {
+  std::vector<sheaf::host_operand> operands;
+  for (const std::uint32_t array : recipe.operands) {
+    operands.push_back({arrays[array].data(), recipes[array].length, recipes[array].type});
+  }
+  const column raw = host_rule(recipe.type, recipe.length, operands);
+  return sheaf::visit_dtype(recipe.type, [&]<class T>(std::type_identity<T>) {
+    return stored(elements_of<T>(raw));
+  });
+}
+
+void recompute(const std::vector<array_recipe>& recipes, std::vector<column>& arrays) {
+  for (std::size_t i = 0; i < recipes.size(); ++i) {
+    const array_recipe& recipe = recipes[i];
+    sheaf::visit_dtype(recipe.type, [&]<class T>(std::type_identity<T>) {
+      switch (recipe.form) {
+        case array_form::source: break;
+        case array_form::expression:
+          arrays[i] = stored(evaluate<T>(recipe.values[0], recipe.length, arrays));
+          break;
+        case array_form::combine:
+        case array_form::combine_terms: arrays[i] = combine<T>(recipe, arrays); break;
+        case array_form::reduce:
+        case array_form::segment_reduce: arrays[i] = fold<T>(recipe, arrays); break;
+        case array_form::gather: arrays[i] = gather<T>(recipe, arrays); break;
+        case array_form::host: arrays[i] = host(recipe, recipes, arrays); break;
+      }
+    });
+  }
+}
+
+template <element T>
+T merged(merge_operator op, T old, T value) {
+  switch (op) {
+    case merge_operator::assign: return value;
+    case merge_operator::add: return sheaf::canonical(sheaf::add(old, value));
+    case merge_operator::min: return sheaf::canonical(sheaf::min(old, value));
+    case merge_operator::max: return sheaf::canonical(sheaf::max(old, value));
+    default: break;
+  }
+  if constexpr (sheaf::integer_element<T>) {
+    if (op == merge_operator::bit_and) return sheaf::bit_and(old, value);
+    if (op == merge_operator::bit_or) return sheaf::bit_or(old, value);
+    if (op == merge_operator::bit_xor) return sheaf::bit_xor(old, value);
+  }
+  return old;
+}
+
+}  // namespace
+
+column host_rule(dtype type, std::uint64_t length,
+                 std::span<const sheaf::host_operand> operands) {
+  column out(length * sheaf::size_of(type));
+  for (std::uint64_t i = 0; i < length; ++i) {
+    std::uint64_t mix = i % 3;
+    for (const sheaf::host_operand& operand : operands) {
+      const std::size_t size = sheaf::size_of(operand.type);
+      std::uint64_t bits = 0;
+      std::memcpy(&bits, operand.data + (i % operand.length) * size, size);
+      mix = (mix ^ bits) * 0x9e37'79b9'7f4a'7c15u;
+    }
+    sheaf::visit_dtype(type, [&]<class T>(std::type_identity<T>) {
+      T value{};
+      if constexpr (sheaf::float_element<T>) {
+        // One in eight is a NaN with a payload: the engine makes it canonical.
+        value = mix >> 61 == 0
+                    ? sheaf::from_bits<T>(static_cast<sheaf::bits_of<T>>(
+                          sheaf::to_bits(sheaf::canonical_nan<T>) + (mix >> 48 & 0xff) + 1))
+                    : static_cast<T>(static_cast<std::int32_t>(mix >> 40)) / T{16};
+      } else {
+        value = static_cast<T>(mix >> 56);
+      }
+      std::memcpy(out.data() + i * sizeof(T), &value, sizeof(T));
+    });
+  }
+  return out;
+}
+
+naive_engine::naive_engine(const std::vector<array_recipe>& arrays) : arrays_(arrays) {
+  for (const array_recipe& recipe : arrays_) {
+    columns_.emplace_back(recipe.length * sheaf::size_of(recipe.type));
+  }
+  recompute(arrays_, columns_);
+  next_ = columns_;
+}
+
+void naive_engine::write(std::uint32_t array, merge_operator op, std::uint64_t index,
+                         std::uint64_t bits) {
+  pending_.push_back({array, op, index, bits});
+}
+
+void naive_engine::prepare() {
+  next_ = columns_;
+  for (const change& one : pending_) {
+    sheaf::visit_dtype(arrays_[one.array].type, [&]<class T>(std::type_identity<T>) {
+      std::byte* const place = next_[one.array].data() + one.index * sizeof(T);
+      T old;
+      std::memcpy(&old, place, sizeof(T));
+      const T value = merged(one.op, old, element_from<T>(one.bits));
+      std::memcpy(place, &value, sizeof(T));
+    });
+  }
+  if (!pending_.empty()) recompute(arrays_, next_);
+  pending_.clear();
+  ++last_number_;
+}
+
+void naive_engine::publish() {
+  columns_ = next_;
+  epoch_ = last_number_;
+}
+
+void naive_engine::refuse() { next_ = columns_; }
+
+}  // namespace model_test

@@ -1,0 +1,115 @@
+/// \file
+/// The naive engine: what Sheaf promises, in the plainest way. Every array is a flat vector of
+/// bytes; a transaction is a list of single elements; after each commit everything derived is
+/// computed anew from its definition, element by element, with the scalar rules of
+/// sheaf/algebra. It has no pages, lines, masks, frames, levels or kernels, and shares none of the
+/// engine's code below the algebra.
+///
+/// Thread safety: none.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <sheaf/algebra/semiring.hpp>
+#include <sheaf/base/dtype.hpp>
+#include <sheaf/base/line_mask.hpp>
+#include <sheaf/graph/host_function.hpp>
+#include <sheaf/graph/line_program.hpp>
+#include <sheaf/page/delta_operator.hpp>
+
+namespace model_test {
+
+using sheaf::dtype;
+using sheaf::element;
+
+using column = std::vector<std::byte>;
+inline constexpr std::uint32_t no_array = 0xffff'ffffu;
+
+/// A value of an expression, as a tree.
+struct formula {
+  enum class form : std::uint8_t { array, element, constant, operation };
+  form kind = form::constant;
+  dtype type = dtype::f32;
+  sheaf::opcode op = sheaf::opcode::copy;
+  std::uint32_t array = no_array;
+  std::uint64_t bits = 0;  ///< constant: its bits; element: its index
+  std::vector<formula> arguments = {};
+};
+
+struct group_table {
+  std::vector<std::vector<std::uint32_t>> groups;
+  std::vector<std::uint32_t> segment_of_element;  ///< where the groups were declared by ids
+};
+
+enum class array_form : std::uint8_t {
+  source, expression, combine, combine_terms, reduce, segment_reduce, gather, host
+};
+
+/// One array and what it is derived from: arrays of smaller number only.
+struct array_recipe {
+  std::string name;
+  dtype type = dtype::f32;
+  std::uint64_t length = 1;
+  array_form form = array_form::source;
+  bool lazy = false;
+  bool declared_first = false;  ///< for the builder: declared before everything, defined last
+  std::optional<sheaf::page_class> page = {};  ///< for the builder
+  sheaf::semiring_id semiring = sheaf::semiring_id::sum_product;
+  std::vector<formula> values = {};    ///< combine: operands; expression and folds: the one
+  std::vector<formula> weights = {};   ///< combine_terms
+  std::shared_ptr<const group_table> groups = {};
+  std::vector<std::uint32_t> indices = {};   ///< gather
+  std::vector<std::uint32_t> operands = {};  ///< gather, host: arrays
+};
+
+/// What every host function of the tests computes; both engines' host code is this one function.
+[[nodiscard]] column host_rule(dtype type, std::uint64_t length,
+                               std::span<const sheaf::host_operand> operands);
+
+class naive_engine {
+ public:
+  /// All sources zero, everything derived computed, epoch 1.
+  explicit naive_engine(const std::vector<array_recipe>& arrays);
+
+  /// One element of the transaction that `prepare` applies.
+  void write(std::uint32_t array, sheaf::merge_operator op, std::uint64_t index,
+             std::uint64_t bits);
+  /// Forgets the transaction.
+  void drop() { pending_.clear(); }
+  /// Applies the transaction and recomputes everything, aside.
+  void prepare();
+  /// After `prepare`: the bits of `array` will change.
+  [[nodiscard]] bool changes(std::uint32_t array) const {
+    return columns_[array] != next_[array];
+  }
+  /// Publishes what `prepare` computed.
+  void publish();
+  /// The commit failed: its epoch is spent, nothing else happened.
+  void refuse();
+
+  [[nodiscard]] const std::vector<column>& columns() const { return columns_; }
+  [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
+
+ private:
+  struct change {
+    std::uint32_t array;
+    sheaf::merge_operator op;
+    std::uint64_t index;
+    std::uint64_t bits;
+  };
+
+  const std::vector<array_recipe>& arrays_;
+  std::vector<column> columns_;
+  std::vector<column> next_;
+  std::vector<change> pending_;
+  std::uint64_t epoch_ = 1;
+  std::uint64_t last_number_ = 1;
+};
+
+}  // namespace model_test

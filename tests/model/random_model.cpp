@@ -1,0 +1,351 @@
+#include "model/random_model.hpp"
+
+#include <algorithm>
+
+namespace model_test {
+
+namespace {
+
+using sheaf::opcode;
+using sheaf::semiring_id;
+
+constexpr std::uint64_t huge_length = std::uint64_t{1} << 18;
+
+class model_dice {
+ public:
+  model_dice(dice& random, bool huge) : random_(random), huge_(huge) {
+    const std::uint64_t count = random_.between(1, 3);
+    for (std::uint64_t i = 0; i < count; ++i) types_.push_back(any_type());
+    lengths_ = {random_length(), random_length()};
+    page_mode_ = random_.below(3);
+    common_page_ = static_cast<sheaf::page_class>(random_.below(sheaf::page_class_count));
+  }
+
+  std::vector<array_recipe> run() {
+    const std::uint64_t sources = random_.between(1, huge_ ? 3 : 6);
+    const std::uint64_t derived = random_.between(1, huge_ ? 5 : 12);
+    for (std::uint64_t i = 0; i < sources; ++i) add_source();
+    for (std::uint64_t i = 0; i < derived; ++i) add_derived();
+    return std::move(arrays_);
+  }
+
+ private:
+  dtype any_type() { return static_cast<dtype>(random_.below(sheaf::dtype_count)); }
+
+  /// Short ones, and the edges of lines and pages.
+  std::uint64_t random_length() {
+    if (huge_) return huge_length + random_.below(2);
+    switch (random_.below(6)) {
+      case 0: return random_.between(2, 70);
+      case 1: return random_.between(1, 12) * 16 + random_.below(3) - 1;
+      case 2: return random_.between(1, 6) * 64 + random_.below(3) - 1;
+      case 3: return (std::uint64_t{512} << random_.below(4)) + random_.below(3) - 1;
+      case 4: return random_.between(2, 900);
+      default: return random_.chance(25) ? random_.between(900, 5000) : random_.between(70, 300);
+    }
+  }
+
+  std::optional<sheaf::page_class> random_page() {
+    if (page_mode_ == 0) return std::nullopt;
+    if (page_mode_ == 1) return common_page_;
+    if (random_.chance(20)) return std::nullopt;
+    return static_cast<sheaf::page_class>(random_.below(sheaf::page_class_count));
+  }
+
+  array_recipe fresh(dtype type, std::uint64_t length) {
+    array_recipe made;
+    made.type = type;
+    made.length = length;
+    made.page = random_page();
+    if (!random_.chance(15)) made.name = "a" + std::to_string(arrays_.size());
+    return made;
+  }
+
+  void add_source() {
+    arrays_.push_back(fresh(random_.pick(types_),
+                            random_.chance(12) ? 1 : random_.pick(lengths_)));
+  }
+
+  /// Arrays the one being made may read, of `type` where it is given, of `length` or of one element
+  /// where it is not 0.
+  std::vector<std::uint32_t> readable(std::optional<dtype> type, std::uint64_t length) {
+    std::vector<std::uint32_t> found;
+    for (std::uint32_t i = 0; i < arrays_.size(); ++i) {
+      if (type && arrays_[i].type != *type) continue;
+      if (length != 0 && arrays_[i].length != length && arrays_[i].length != 1) continue;
+      if (arrays_[i].lazy && !lazy_) continue;
+      found.push_back(i);
+    }
+    return found;
+  }
+
+  formula array_leaf(std::uint32_t array) {
+    return {.kind = formula::form::array, .type = arrays_[array].type, .array = array};
+  }
+  formula constant_leaf(dtype type) {
+    return {.kind = formula::form::constant,
+            .type = type,
+            .bits = sheaf::visit_dtype(type, [&]<class T>(std::type_identity<T>) {
+              return static_cast<std::uint64_t>(random_.value_bits<T>());
+            })};
+  }
+  formula element_leaf(dtype type) {
+    const std::vector<std::uint32_t> from = readable(type, 0);
+    if (from.empty()) return constant_leaf(type);
+    const std::uint32_t array = random_.pick(from);
+    return {.kind = formula::form::element,
+            .type = type,
+            .array = array,
+            .bits = random_.below(arrays_[array].length)};
+  }
+  formula leaf(dtype type, std::uint64_t length) {
+    const std::vector<std::uint32_t> from = readable(type, length);
+    const std::uint64_t choice = random_.below(100);
+    if (choice < 60 && !from.empty()) return array_leaf(random_.pick(from));
+    return choice < 80 ? element_leaf(type) : constant_leaf(type);
+  }
+
+  std::optional<dtype> same_size_as(dtype type) {
+    std::vector<dtype> found;
+    for (unsigned i = 0; i < sheaf::dtype_count; ++i) {
+      const auto other = static_cast<dtype>(i);
+      if (sheaf::size_of(other) == sheaf::size_of(type)) found.push_back(other);
+    }
+    return random_.pick(found);  // itself too: such a cast is legal
+  }
+
+  opcode operation_for(dtype type, bool may_cast) {
+    for (;;) {
+      const auto op = static_cast<opcode>(random_.below(sheaf::opcode_count));
+      const bool bits = op >= opcode::bit_and && op <= opcode::shr;
+      if (op == opcode::copy || op == opcode::call) continue;
+      if (op == opcode::cast && !may_cast) continue;
+      if (op == opcode::sqrt && !sheaf::is_float(type)) continue;
+      if (bits && sheaf::is_float(type)) continue;
+      return op;
+    }
+  }
+
+  /// A tree of `type` over arrays of `length`; `main`, if it is an array, occurs in it.
+  formula tree(dtype type, std::uint64_t length, unsigned depth, std::uint32_t main) {
+    if (depth == 0) return main == no_array ? leaf(type, length) : array_leaf(main);
+    const opcode op = operation_for(type, main == no_array);
+    formula made{.kind = formula::form::operation, .type = type, .op = op};
+    const dtype from = op == opcode::cast ? *same_size_as(type) : type;
+    const unsigned arity = sheaf::arity_of(op);
+    const std::uint64_t holder = random_.below(arity);
+    for (unsigned i = 0; i < arity; ++i) {
+      const auto below = static_cast<unsigned>(random_.below(depth));
+      made.arguments.push_back(tree(from, length, below, i == holder ? main : no_array));
+    }
+    return made;
+  }
+
+  /// An expression that reads `main`, of another type now and then.
+  formula expression_of(std::uint32_t main) {
+    const array_recipe& from = arrays_[main];
+    const auto depth = static_cast<unsigned>(random_.below(5));
+    formula made = tree(from.type, from.length, depth, main);
+    if (!random_.chance(20)) return made;
+    formula cast{.kind = formula::form::operation,
+                 .type = *same_size_as(from.type),
+                 .op = opcode::cast};
+    cast.arguments.push_back(std::move(made));
+    return cast;
+  }
+
+  semiring_id semiring_for(dtype type) {
+    for (;;) {
+      const auto id = static_cast<semiring_id>(random_.below(sheaf::semiring_count));
+      if (sheaf::supports(id, type)) return id;
+    }
+  }
+
+  void add_derived() {
+    lazy_ = random_.chance(12);
+    const std::uint32_t main = random_.pick(readable(std::nullopt, 0));
+    const std::uint64_t choice = random_.below(100);
+    array_recipe made = choice < 38   ? expression(main)
+                        : choice < 54 ? combine(main)
+                        : choice < 68 ? terms(main)
+                        : choice < 77 ? reduce(main)
+                        : choice < 85 ? segment_reduce(main)
+                        : choice < 93 ? gather(main)
+                                      : host();
+    made.lazy = lazy_;
+    made.declared_first = made.form != array_form::host && random_.chance(12);
+    arrays_.push_back(std::move(made));
+  }
+
+  array_recipe expression(std::uint32_t main) {
+    formula value = expression_of(main);
+    array_recipe made = fresh(value.type, arrays_[main].length);
+    made.form = array_form::expression;
+    made.values.push_back(std::move(value));
+    return made;
+  }
+
+  std::uint64_t operand_count() {
+    return random_.chance(10) ? random_.between(7, 24) : random_.between(1, 6);
+  }
+
+  array_recipe combine(std::uint32_t main) {
+    const array_recipe& from = arrays_[main];
+    array_recipe made = fresh(from.type, from.length);
+    made.form = array_form::combine;
+    made.semiring = semiring_for(made.type);
+    const std::vector<std::uint32_t> candidates = readable(made.type, made.length);
+    const std::uint64_t count = operand_count();
+    const std::uint64_t place = random_.below(count);
+    for (std::uint64_t k = 0; k < count; ++k) {
+      made.values.push_back(array_leaf(k == place ? main : random_.pick(candidates)));
+    }
+    return made;
+  }
+
+  array_recipe terms(std::uint32_t main) {
+    array_recipe made = combine(main);
+    made.form = array_form::combine_terms;
+    bool has_main = false;
+    for (formula& value : made.values) {
+      if (value.array == main && !has_main) has_main = true;
+      else if (random_.chance(20)) value = element_or_array(made);
+      made.weights.push_back(random_.chance(40) ? constant_leaf(made.type)
+                                                : element_or_array(made));
+    }
+    return made;
+  }
+  formula element_or_array(const array_recipe& made) {
+    const std::vector<std::uint32_t> from = readable(made.type, made.length);
+    return random_.chance(50) ? element_leaf(made.type) : array_leaf(random_.pick(from));
+  }
+
+  array_recipe reduce(std::uint32_t main) {
+    formula value = expression_of(main);
+    array_recipe made = fresh(value.type, 1);
+    made.form = array_form::reduce;
+    made.semiring = semiring_for(made.type);
+    made.values.push_back(std::move(value));
+    return made;
+  }
+
+  std::shared_ptr<const group_table> random_groups(std::uint64_t length) {
+    auto made = std::make_shared<group_table>();
+    const std::uint64_t count = random_.between(1, random_.chance(50) ? 8 : 150);
+    made->groups.resize(count);
+    if (random_.chance(50)) {
+      for (std::uint32_t i = 0; i < length; ++i) {
+        const std::uint64_t group = random_.chance(30) ? 0 : random_.below(count);
+        made->segment_of_element.push_back(static_cast<std::uint32_t>(group));
+        made->groups[group].push_back(i);
+      }
+      return made;
+    }
+    for (auto& group : made->groups) {
+      if (random_.chance(20)) continue;
+      const std::uint64_t members = random_.between(0, random_.chance(10) ? 2500 : 40);
+      for (std::uint64_t i = 0; i < members; ++i) {
+        group.push_back(static_cast<std::uint32_t>(random_.below(length)));
+      }
+    }
+    return made;
+  }
+
+  array_recipe segment_reduce(std::uint32_t main) {
+    const std::uint64_t length = arrays_[main].length;
+    std::shared_ptr<const group_table> groups;
+    for (const array_recipe& other : arrays_) {
+      if (other.groups != nullptr && other.groups->segment_of_element.size() == length) {
+        groups = other.groups;  // one object may serve many definitions
+      }
+    }
+    if (groups == nullptr || random_.chance(60)) groups = random_groups(length);
+    formula value = expression_of(main);
+    array_recipe made = fresh(value.type, groups->groups.size());
+    made.form = array_form::segment_reduce;
+    made.semiring = semiring_for(made.type);
+    made.values.push_back(std::move(value));
+    made.groups = std::move(groups);
+    return made;
+  }
+
+  array_recipe gather(std::uint32_t main) {
+    const array_recipe& from = arrays_[main];
+    const std::uint64_t length = random_.chance(60)   ? random_.pick(lengths_)
+                                 : random_.chance(20) ? 1
+                                                      : random_length();
+    array_recipe made = fresh(from.type, length);
+    made.form = array_form::gather;
+    made.operands = {main};
+    const bool narrow = random_.chance(20);
+    for (std::uint64_t i = 0; i < length; ++i) {
+      made.indices.push_back(static_cast<std::uint32_t>(
+          narrow ? from.length - 1 : random_.below(from.length)));
+    }
+    return made;
+  }
+
+  array_recipe host() {
+    array_recipe made = fresh(random_.pick(types_), random_.pick(lengths_));
+    made.form = array_form::host;
+    const std::uint64_t count = random_.between(1, 3);
+    for (std::uint64_t k = 0; k < count; ++k) {
+      made.operands.push_back(random_.pick(readable(std::nullopt, 0)));
+    }
+    return made;
+  }
+
+  dice& random_;
+  bool huge_;
+  bool lazy_ = false;
+  std::vector<dtype> types_;
+  std::vector<std::uint64_t> lengths_;
+  std::uint64_t page_mode_ = 0;
+  sheaf::page_class common_page_ = sheaf::page_class::b64;
+  std::vector<array_recipe> arrays_;
+};
+
+std::string text_of(const formula& f) {
+  switch (f.kind) {
+    case formula::form::array: return "#" + std::to_string(f.array);
+    case formula::form::element:
+      return "#" + std::to_string(f.array) + "[" + std::to_string(f.bits) + "]";
+    case formula::form::constant: return "bits " + std::to_string(f.bits);
+    case formula::form::operation: break;
+  }
+  std::string out = "op" + std::to_string(static_cast<unsigned>(f.op)) + ":" +
+                    std::string(name_of(f.type)) + "(";
+  for (const formula& argument : f.arguments) out += text_of(argument) + ", ";
+  return out + ")";
+}
+
+}  // namespace
+
+std::vector<array_recipe> random_model(dice& random, bool huge) {
+  return model_dice(random, huge).run();
+}
+
+std::string describe(const std::vector<array_recipe>& arrays) {
+  constexpr const char* forms[] = {"source", "expression", "combine", "combine_terms",
+                                   "reduce", "segment_reduce", "gather", "host"};
+  std::string out;
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const array_recipe& a = arrays[i];
+    out += "#" + std::to_string(i) + " '" + a.name + "' " + std::string(name_of(a.type)) + " x " +
+           std::to_string(a.length) + " " + forms[static_cast<unsigned>(a.form)];
+    if (a.page) out += " pages of class " + std::to_string(static_cast<unsigned>(*a.page));
+    if (a.lazy) out += " lazy";
+    if (a.declared_first) out += " declared first";
+    if (a.form != array_form::source && a.form != array_form::expression) {
+      out += " " + std::string(name_of(a.semiring));
+    }
+    for (const formula& value : a.values) out += " " + text_of(value);
+    if (!a.weights.empty()) out += " weights";
+    for (const formula& weight : a.weights) out += " " + text_of(weight);
+    for (const std::uint32_t operand : a.operands) out += " #" + std::to_string(operand);
+    out += "\n";
+  }
+  return out;
+}
+
+}  // namespace model_test

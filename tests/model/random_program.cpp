@@ -1,0 +1,433 @@
+#include "model/random_program.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <optional>
+
+#include <sheaf/base/isa.hpp>
+#include <sheaf/engine/engine.hpp>
+
+#include "model/compare.hpp"
+#include "model/model_builder.hpp"
+#include "model/random_model.hpp"
+#include "model/random_writes.hpp"
+
+namespace model_test {
+
+namespace {
+
+using sheaf::status_code;
+
+constexpr unsigned steps_per_program = 50;
+constexpr unsigned steps_per_huge_program = 8;
+constexpr unsigned snapshots_max = 8;
+
+class program {
+ public:
+  program(std::uint64_t seed, coverage& covered)
+      : covered_(covered),
+        random_(seed),
+        huge_(seed % 50 == 7),
+        arrays_(random_model(random_, huge_)),
+        naive_(arrays_),
+        trace_(std::getenv("SHEAF_MODEL_TRACE") != nullptr) {}
+
+  std::string run() {
+    try {
+      open();
+      const unsigned steps = huge_ ? steps_per_huge_program : steps_per_program;
+      for (step_ = 1; step_ <= steps; ++step_) take_step();
+      close();
+    } catch (const mismatch& found) {
+      return "step " + std::to_string(step_) + ": " + found.text + "\n" + options_text() +
+             describe(arrays_);
+    }
+    return {};
+  }
+
+ private:
+  struct held_snapshot {
+    sheaf::snapshot handle;
+    std::vector<column> columns;
+  };
+
+  void open();
+  void choose_backend();
+  void take_step();
+  void close();
+  [[nodiscard]] std::string options_text() const;
+
+  void commit_random();
+  void commit_with_failing_host();
+  void commit_empty();
+  void abort_random();
+  void make_mistake();
+  void open_snapshot();
+  void close_snapshot();
+  void hold_view();
+  void read_lazily_with_failing_host();
+  void call_back_from_host();
+  void maintain();
+  void finish(sheaf::transaction txn);
+  void compare_now(const char* when);
+  void compare_held(const held_snapshot& held) {
+    compare_all(held.handle, arrays_, handles_, held.columns, random_);
+    covered_.arrays_compared += arrays_.size();
+  }
+  void check_figures();
+  [[nodiscard]] std::vector<std::uint32_t> hosts(bool lazy) const;
+  [[nodiscard]] bool must_call(std::uint32_t host) const;
+  void note(const char* what) const {
+    if (trace_) std::fprintf(stderr, "  step %u: %s\n", step_, what);
+  }
+
+  coverage& covered_;
+  dice random_;
+  bool huge_;
+  std::vector<array_recipe> arrays_;
+  naive_engine naive_;
+  bool trace_;
+  unsigned step_ = 0;
+  sheaf::engine_options options_;
+  std::string backend_;
+  host_switch hosts_;
+  sheaf::model model_;
+  sheaf::model other_model_;
+  std::vector<sheaf::any_array> handles_;
+  sheaf::any_array foreign_;
+  std::optional<sheaf::engine> engine_;
+  std::optional<random_writes> writes_;
+  std::vector<held_snapshot> snapshots_;
+  std::vector<std::function<void()>> views_;
+  std::uint64_t base_bytes_ = 0;
+  std::uint64_t commits_ = 0;
+  std::uint64_t failed_commits_ = 0;
+  bool history_limited_ = false;
+};
+
+std::string program::options_text() const {
+  return backend_ + ", " + std::to_string(options_.threads) + " threads, " +
+         (options_.mode == sheaf::readers::wait_free ? "wait_free" : "brief_wait") +
+         ", history at most " + std::to_string(options_.history_bytes_max) + " bytes\n";
+}
+
+std::vector<std::uint32_t> program::hosts(bool lazy) const {
+  std::vector<std::uint32_t> found;
+  for (std::uint32_t i = 0; i < arrays_.size(); ++i) {
+    if (arrays_[i].form == array_form::host && arrays_[i].lazy == lazy) found.push_back(i);
+  }
+  return found;
+}
+
+void program::choose_backend() {
+  for (;;) {
+    const auto set = static_cast<sheaf::isa>(random_.below(sheaf::isa_count));
+    if (!sheaf::is_available(set)) continue;
+    backend_ = std::string(sheaf::name_of(set));
+    ++covered_.backends[static_cast<unsigned>(set)];
+    return;
+  }
+}
+
+void program::open() {
+  ++covered_.programs;
+  handles_ = declare_all(model_, arrays_, hosts_);
+  foreign_ = other_model_.source<float>("foreign", 8);
+  for (std::size_t i = 0; i < arrays_.size(); ++i) {
+    require(handles_[i].size() == arrays_[i].length, "a handle has another length");
+  }
+  choose_backend();
+  options_.threads = random_.chance(huge_ ? 75 : 40) ? 4 : 1;
+  options_.mode = random_.chance(50) ? sheaf::readers::wait_free : sheaf::readers::brief_wait;
+  history_limited_ = random_.chance(8);
+  if (history_limited_) options_.history_bytes_max = random_.below(100'000);
+  covered_.threads_four += options_.threads == 4;
+  covered_.wait_free += options_.mode == sheaf::readers::wait_free;
+  const char* before = std::getenv("SHEAF_FORCE_BACKEND");
+  const std::string kept = before == nullptr ? "" : before;
+  ::setenv("SHEAF_FORCE_BACKEND", backend_.c_str(), 1);
+  const std::vector<std::uint32_t> fallible = hosts(false);
+  if (!fallible.empty() && random_.chance(10)) {
+    hosts_.failing = random_.pick(fallible);
+    const auto refused = sheaf::engine::open(model_, options_);
+    require(!refused && refused.error().code() == status_code::operator_failed,
+            "open with a failing host function");
+    hosts_.failing = no_array;
+  }
+  auto opened = sheaf::engine::open(model_, options_);
+  if (before == nullptr) ::unsetenv("SHEAF_FORCE_BACKEND");
+  else ::setenv("SHEAF_FORCE_BACKEND", kept.c_str(), 1);
+  require(opened, "open");
+  engine_.emplace(std::move(*opened));
+  require(engine_->stats().isa == backend_, "the forced backend is in use");
+  base_bytes_ = engine_->stats().frame_bytes;
+  writes_.emplace(random_, arrays_, handles_, naive_);
+  compare_now("after open");
+}
+
+void program::take_step() {
+  const std::uint64_t choice = random_.below(100);
+  if (choice < 44) commit_random();
+  else if (choice < 52) commit_with_failing_host();
+  else if (choice < 56) commit_empty();
+  else if (choice < 60) abort_random();
+  else if (choice < 68) make_mistake();
+  else if (choice < 79) open_snapshot();
+  else if (choice < 86) close_snapshot();
+  else if (choice < 90) hold_view();
+  else if (choice < 92) read_lazily_with_failing_host();
+  else if (choice < 94) call_back_from_host();
+  else maintain();
+  require(engine_->epoch().value == naive_.epoch(), "the published epoch");
+}
+
+/// True where the commit that `naive_` prepared changes something `host` reads.
+bool program::must_call(std::uint32_t host) const {
+  if (host == no_array) return false;
+  for (const std::uint32_t operand : arrays_[host].operands) {
+    if (naive_.changes(operand)) return true;
+  }
+  return false;
+}
+
+/// Commits, and sees to it that both engines say the same.
+void program::finish(sheaf::transaction txn) {
+  naive_.prepare();
+  const bool must_fail = must_call(hosts_.failing);
+  const auto done = std::move(txn).commit();
+  writes_->take_back();
+  if (done) {
+    ++commits_;
+    naive_.publish();
+    require(!must_fail, "a commit went well though a host function fails");
+    require(done->value == naive_.epoch(), "the epoch of a commit");
+    return;
+  }
+  ++failed_commits_;
+  naive_.refuse();
+  const sheaf::status& why = done.error();
+  if (why.code() == status_code::history_full && history_limited_) {
+    ++covered_.history_full;
+    return;
+  }
+  require(why.code() == status_code::operator_failed && hosts_.failing != no_array, why.message());
+  const std::string& name = arrays_[hosts_.failing].name;
+  const std::string shown =
+      name.empty() ? "#" + std::to_string(index_of(handles_[hosts_.failing].id())) : name;
+  require(why.message().find("'" + shown + "'") != std::string::npos,
+          "a failing host function names its array: " + why.message());
+  ++covered_.failed_hosts;
+}
+
+void program::compare_now(const char* when) {
+  note(when);
+  held_snapshot now{engine_->snapshot(), naive_.columns()};
+  require(static_cast<bool>(now.handle), "a snapshot");
+  require(now.handle.epoch().value == naive_.epoch(), "the epoch of a snapshot");
+  compare_held(now);
+}
+
+void program::commit_random() {
+  note("commit");
+  auto txn = engine_->begin();
+  writes_->fill(txn);
+  require(txn.error().is_ok(), txn.error().message());
+  finish(std::move(txn));
+  if (random_.chance(60)) compare_now("compare after commit");
+}
+
+void program::commit_with_failing_host() {
+  const std::vector<std::uint32_t> fallible = hosts(false);
+  if (fallible.empty()) return commit_random();
+  hosts_.failing = random_.pick(fallible);
+  hosts_.how = static_cast<host_switch::way>(random_.below(3));
+  note("commit with a failing host function");
+  auto txn = engine_->begin();
+  writes_->fill(txn);
+  finish(std::move(txn));
+  hosts_.failing = no_array;
+  compare_now("compare after a failing host function");
+}
+
+void program::commit_empty() {
+  note("empty commit");
+  finish(engine_->begin());
+}
+
+void program::abort_random() {
+  note("abort");
+  ++covered_.aborts;
+  auto txn = engine_->begin();
+  writes_->fill(txn);
+  naive_.drop();
+  if (random_.chance(50)) {  // else its destructor aborts it
+    txn.abort();
+    const auto done = std::move(txn).commit();
+    require(!done && done.error().code() == status_code::aborted, "commit after abort");
+  }
+  writes_->take_back();
+}
+
+void program::make_mistake() {
+  note("mistake");
+  ++covered_.mistakes;
+  auto txn = engine_->begin();
+  if (random_.chance(70)) writes_->fill(txn);
+  const status_code want = writes_->make_mistake(txn, foreign_);
+  const status_code said = txn.error().code();
+  require(said == want || (want == status_code::ok && said != want),
+          "a mistake is refused with its code: " + txn.error().message());
+  if (random_.chance(50)) writes_->fill(txn);  // nothing counts any more
+  naive_.drop();
+  const auto done = std::move(txn).commit();
+  require(!done && done.error().code() == said, "a poisoned transaction commits");
+  const auto again = std::move(txn).commit();
+  require(!again, "a transaction that is over commits");
+  writes_->take_back();
+  if (random_.chance(30)) compare_now("compare after a mistake");
+}
+
+void program::open_snapshot() {
+  if (snapshots_.size() == snapshots_max) return close_snapshot();
+  note("open snapshot");
+  ++covered_.snapshots;
+  snapshots_.push_back({engine_->snapshot(), naive_.columns()});
+  const held_snapshot& made = snapshots_.back();
+  require(static_cast<bool>(made.handle), "a snapshot");
+  require(made.handle.epoch().value == naive_.epoch(), "the epoch of a snapshot");
+  check_bad_reads(made.handle, arrays_, handles_, foreign_, random_);
+}
+
+void program::close_snapshot() {
+  if (snapshots_.empty()) return;
+  note("close snapshot");
+  const auto at = static_cast<std::ptrdiff_t>(random_.below(snapshots_.size()));
+  compare_held(snapshots_[static_cast<std::size_t>(at)]);
+  if (random_.chance(50)) snapshots_[static_cast<std::size_t>(at)].handle.release();
+  snapshots_.erase(snapshots_.begin() + at);
+}
+
+/// A view outlives its snapshot; its spans stay still.
+void program::hold_view() {
+  if (views_.size() >= 4) {
+    note("check views");
+    for (const auto& check : views_) check();
+    views_.clear();
+    return;
+  }
+  if (snapshots_.empty()) return;
+  note("hold view");
+  const held_snapshot& from = random_.pick(snapshots_);
+  const auto array = static_cast<std::uint32_t>(random_.below(arrays_.size()));
+  views_.push_back(view_check(from.handle, arrays_[array], handles_[array], from.columns[array]));
+}
+
+void program::read_lazily_with_failing_host() {
+  const std::vector<std::uint32_t> fallible = hosts(true);
+  if (fallible.empty()) return;
+  note("lazy read with a failing host function");
+  hosts_.failing = random_.pick(fallible);
+  held_snapshot now{engine_->snapshot(), naive_.columns()};
+  sheaf::visit_dtype(arrays_[hosts_.failing].type, [&]<class T>(std::type_identity<T>) {
+    const auto read = now.handle.fetch(sheaf::array<T>(handles_[hosts_.failing].handle()));
+    require(!read && read.error().code() == status_code::operator_failed,
+            "a lazy array over a failing host function");
+  });
+  ++covered_.failed_lazy_reads;
+  hosts_.failing = no_array;
+  compare_held(now);
+}
+
+/// Inside a host function every call of the engine is refused, and nothing comes of it.
+void program::call_back_from_host() {
+  if (hosts(false).empty()) return;
+  note("call back from a host function");
+  std::string wrong;
+  hosts_.inside = [&] {
+    ++covered_.reentrant_calls;
+    if (engine_->snapshot().error().code() != status_code::reentrant) wrong = "snapshot";
+    const auto audited = engine_->audit();
+    if (audited || audited.error().code() != status_code::reentrant) wrong = "audit";
+    const auto done = engine_->begin().commit();
+    if (done || done.error().code() != status_code::reentrant) wrong = "commit";
+  };
+  auto txn = engine_->begin();
+  writes_->fill(txn);
+  finish(std::move(txn));
+  hosts_.inside = nullptr;
+  require(wrong.empty(), "a call from inside a host function: " + wrong);
+  compare_now("compare after a call back");
+}
+
+void program::maintain() {
+  switch (random_.below(4)) {
+    case 0: {
+      note("recompute");
+      const sheaf::status done = engine_->recompute();
+      require(done.is_ok(), done.message());
+      break;
+    }
+    case 1:
+      note("trim");
+      (void)engine_->trim();
+      break;
+    default: {
+      note("audit");
+      ++covered_.audits;
+      const auto report = engine_->audit();
+      require(report && report->lines_different == 0, "an audit finds lines that differ");
+    }
+  }
+  if (random_.chance(50)) compare_now("compare after maintenance");
+}
+
+/// With every snapshot closed and one more commit no frame is kept but what the mode needs.
+void program::check_figures() {
+  const sheaf::engine_stats figures = engine_->stats();
+  require(figures.open_snapshots == 0, "no snapshot is open");
+  require(figures.history_bytes == 0,
+          "history is given back: " + std::to_string(figures.history_bytes));
+  require(figures.frame_bytes == base_bytes_ + figures.spare_bytes,
+          "frames are given back: " + std::to_string(figures.frame_bytes) + " in use, " +
+              std::to_string(base_bytes_) + " at first, " + std::to_string(figures.spare_bytes) +
+              " spare");
+  if (options_.mode == sheaf::readers::brief_wait && hosts(false).empty()) {
+    require(figures.spare_bytes == 0, "no spare is kept where none is needed");
+  }
+  require(figures.spare_bytes <= base_bytes_, "a page has one spare at most");
+  require(figures.commits == commits_, "the count of commits");
+  require(figures.failed_commits == failed_commits_, "the count of failed commits");
+}
+
+void program::close() {
+  note("close");
+  for (const auto& check : views_) check();
+  views_.clear();
+  while (!snapshots_.empty()) close_snapshot();
+  commit_random();
+  check_figures();
+  const auto report = engine_->audit();
+  require(report && report->lines_different == 0, "the last audit finds lines that differ");
+  compare_now("last compare");
+  covered_.commits += commits_;
+  covered_.work += engine_->stats().work;
+  if (!random_.chance(30)) return;
+  open_snapshot();
+  auto txn = engine_->begin();
+  engine_->close();
+  const auto done = std::move(txn).commit();
+  require(!done && done.error().code() == status_code::closed, "commit after close");
+  require(engine_->snapshot().error().code() == status_code::closed, "snapshot after close");
+  engine_.reset();
+  close_snapshot();  // a snapshot outlives its engine
+}
+
+}  // namespace
+
+std::string run_program(std::uint64_t seed, coverage& covered) {
+  return program(seed, covered).run();
+}
+
+}  // namespace model_test

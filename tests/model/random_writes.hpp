@@ -1,0 +1,61 @@
+/// \file
+/// Random transactions: the same writes to an engine's transaction and to the naive engine.
+///
+/// Thread safety: none.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include <sheaf/engine/engine.hpp>
+
+#include "model/dice.hpp"
+#include "model/naive_engine.hpp"
+
+namespace model_test {
+
+class random_writes {
+ public:
+  random_writes(dice& random, const std::vector<array_recipe>& arrays,
+                const std::vector<sheaf::any_array>& handles, naive_engine& naive);
+
+  /// One element; everything; a handful of calls; or what is there already.
+  void fill(sheaf::transaction& txn);
+  /// One call that must be refused; returns the code it must be refused with. The naive engine does
+  /// not hear of it.
+  [[nodiscard]] sheaf::status_code make_mistake(sheaf::transaction& txn,
+                                                const sheaf::any_array& foreign);
+  /// After the commit: overwrites and frees what was lent to the transaction.
+  void take_back();
+
+ private:
+  template <element T>
+  void write(sheaf::transaction& txn, std::uint32_t target);
+  template <element T>
+  void write_one(sheaf::transaction& txn, std::uint32_t target);
+  template <element T>
+  void write_range(sheaf::transaction& txn, std::uint32_t target, std::uint64_t first,
+                   std::uint64_t count, sheaf::merge_operator op, bool same);
+  template <element T, class Index>
+  void write_scatter(sheaf::transaction& txn, std::uint32_t target);
+  template <element T>
+  void write_lines(sheaf::transaction& txn, std::uint32_t target);
+  template <element T>
+  sheaf::status_code mistake(sheaf::transaction& txn, std::uint32_t target,
+                             const sheaf::any_array& foreign);
+
+  sheaf::merge_operator operator_for(dtype type);
+  std::uint64_t index_below(std::uint64_t length, dtype type);
+  template <class Item>
+  std::vector<Item>& lend(std::vector<Item> items);
+
+  dice& random_;
+  const std::vector<array_recipe>& arrays_;
+  const std::vector<sheaf::any_array>& handles_;
+  naive_engine& naive_;
+  std::vector<std::uint32_t> sources_;
+  std::vector<std::shared_ptr<void>> lent_;
+  std::vector<std::span<std::byte>> lent_bytes_;
+};
+
+}  // namespace model_test
