@@ -13,9 +13,14 @@ namespace {
 /// A mark costs about this many operand looks: it writes a mask and a bit of the child where a look
 /// reads a mask (`bench/propagate/direction_bench`).
 constexpr std::uint64_t push_weight = 2;
-/// A level whose operands changed in at least this share runs without masks: a masked line costs
-/// about three times a line of the plain loop.
-constexpr double full_threshold = 0.25;
+/// A level that pulls and of whose lines at least this share (in 1/16) is dirty runs whole: a line
+/// found through a mask costs up to three times one of the plain loop.
+constexpr std::uint64_t full_sixteenths = 6;
+/// Page-nodes looked at to estimate that share, evenly spaced: always the same ones, so that the
+/// choice is the same on every run.
+constexpr std::uint32_t sample_count = 64;
+/// The widest node a run body takes (src/propagate/bodies/run.hpp).
+constexpr std::uint32_t run_operands_max = 16;
 /// Below this many line operations (about 20 us) waking other threads costs more than it gives.
 constexpr std::uint64_t parallel_work_min = 8192;
 
@@ -32,7 +37,6 @@ executor::state::state(std::shared_ptr<const resolved_plan> resolved, frame_stor
           plan_->indexed_lines, 1))),
       dirty_(graph_.slot_count),
       pulled_(static_cast<std::uint32_t>(graph_.levels.size())),
-      votes_(graph_.levels.size(), 0.0),
       map_(*plan_, masks_.get(), element_masks_.get(), dirty_) {
   const page_space space{frames_.frames(), &frames_, false, masks_.get(), element_masks_.get()};
   for (unsigned worker = 0; worker < options.threads; ++worker) {
@@ -41,6 +45,7 @@ executor::state::state(std::shared_ptr<const resolved_plan> resolved, frame_stor
   }
   if (options.threads > 1) pool_.emplace(options.threads);
   level_has_pushed_only_.assign(graph_.levels.size(), no_index);
+  find_runs();
   for (const plan_level& level : graph_.levels) {
     std::uint64_t fan_in = 0;
     for (std::uint32_t i = level.consumer_begin; i < level.consumer_end; ++i) {
@@ -109,9 +114,47 @@ status executor::state::propagate() {
   return {};
 }
 
-direction executor::state::choose(std::uint32_t level) const noexcept {
+void executor::state::find_runs() {
+  run_of_segment_.assign(graph_.segments.size(), 0);
+  for (std::size_t level = 1; level < graph_.levels.size(); ++level) {
+    for (std::uint32_t i = graph_.levels[level].segment_begin;
+         i < graph_.levels[level].segment_end; ++i) {
+      const plan_segment& segment = graph_.segments[i];
+      const plan_node* nodes = graph_.nodes.data() + segment.node_begin;
+      const plan_operation& op = graph_.operation_of(nodes[0]);
+      bool same = op.kind == operator_kind::combine && op.uniform && op.page_count == 1 &&
+                  op.operand_count <= run_operands_max;
+      for (std::uint32_t k = 1; same && k < segment.node_count; ++k) {
+        same = nodes[k].operation == nodes[0].operation;
+      }
+      run_of_segment_[i] = same;
+    }
+  }
+}
+
+direction executor::state::choose(std::uint32_t level) noexcept {
   if (!pulled_.contains(level)) return direction::marked;
-  return votes_[level] >= full_threshold ? direction::full : direction::pull;
+  return is_mostly_dirty(graph_.levels[level]) ? direction::full : direction::pull;
+}
+
+bool executor::state::is_mostly_dirty(const plan_level& level) noexcept {
+  const std::uint32_t slots = level.slot_end - level.slot_begin;
+  const std::uint32_t samples = std::min(slots, sample_count);
+  std::uint64_t dirty = 0;
+  std::uint64_t total = 0;
+  std::uint32_t at = level.segment_begin;
+  for (std::uint32_t i = 0; i < samples; ++i) {
+    const std::uint32_t slot =
+        level.slot_begin + static_cast<std::uint32_t>(std::uint64_t{i} * slots / samples);
+    at = segment_of(level, slot, at);
+    const place here = place_in(graph_.segments[at], slot);
+    const plan_node& node = graph_.nodes[here.node];
+    const plan_operation& op = graph_.operation_of(node);
+    if (dirty_map::is_pushed_only(op)) continue;
+    dirty += line_count(map_.pull(node, op, here.page));
+    total += line_count(plan_->lines_of_page(op, here.page));
+  }
+  return total != 0 && dirty * 16 >= total * full_sixteenths;
 }
 
 status executor::state::recompute() {
@@ -128,7 +171,7 @@ std::uint64_t executor::state::work_estimate(const plan_level& level,
   }
   std::uint64_t pages = 0;
   for (std::uint32_t word = level.slot_begin >> 6; word <= (level.slot_end - 1) >> 6; ++word) {
-    pages += static_cast<std::uint64_t>(std::popcount(dirty_.word(word)));
+    pages += line_count(dirty_.word(word));
   }
   return pages * 8;  // a dirty page has a few dirty lines; known only after a walk over the masks
 }
@@ -194,29 +237,80 @@ void executor::state::run_range(page_runner& runner, const plan_level& level, st
   std::uint32_t at = segment_of(level, begin, level.segment_begin);
   for (; at < level.segment_end && graph_.segments[at].slot_begin < end; ++at) {
     const plan_segment& segment = graph_.segments[at];
-    run_segment(runner, segment, std::max(begin, segment.slot_begin),
-                std::min(end, segment.slot_end), how, tally);
+    const std::uint32_t from = std::max(begin, segment.slot_begin);
+    const std::uint32_t to = std::min(end, segment.slot_end);
+    if (is_run(segment)) {
+      run_words(runner, segment, from, to, how, tally);
+    } else {
+      run_segment(runner, segment, from, to, how, tally);
+    }
   }
+}
+
+node_run executor::state::run_of(const plan_segment& segment) noexcept {
+  const plan_node* nodes = graph_.nodes.data() + segment.node_begin;
+  const plan_operation& op = graph_.operation_of(nodes[0]);
+  const resolved_operation& body = plan_->operations[nodes[0].operation];
+  return {nodes,
+          graph_.operands.data(),
+          frames_.frames(),
+          masks_.get(),
+          frames_.base(op.page),
+          body.combine,
+          segment.slot_begin,
+          op.operand_count,
+          byte_shift(op.page),
+          body.tail_line,
+          body.tail_elements,
+          body.last_lines};
+}
+
+void executor::state::run_words(page_runner& runner, const plan_segment& segment,
+                                std::uint32_t begin, std::uint32_t end, direction how,
+                                level_tally& tally) noexcept {
+  const node_run run = run_of(segment);
+  const run_body body = plan_->kernels->run;
+  const run_mask masks = how == direction::full   ? run_mask::full
+                         : how == direction::pull ? run_mask::pull
+                                                  : run_mask::marked;
+  run_tally counted;
+  for (std::uint32_t word = begin >> 6; word <= (end - 1) >> 6; ++word) {
+    std::uint64_t which = ~std::uint64_t{0};
+    if (word == begin >> 6) which &= ~std::uint64_t{0} << (begin & 63);
+    if (word == (end - 1) >> 6) which &= ~std::uint64_t{0} >> (63 - ((end - 1) & 63));
+    if (how == direction::marked) which &= dirty_.word(word);
+    if (which == 0) continue;
+    dirty_.assign_word(word, body(run, word, which, masks, counted), which);
+  }
+  runner.count_run(graph_.operation_of(run.nodes[0]), counted);
+  tally.pages += counted.pages_changed;
+  tally.lines += counted.lines_changed;
 }
 
 void executor::state::run_marked(page_runner& runner, const plan_level& level, std::uint32_t begin,
                                  std::uint32_t end, level_tally& tally) noexcept {
   std::uint32_t at = level.segment_begin;
-  for (std::uint32_t slot = dirty_.next(begin); slot < end; slot = dirty_.next(slot + 1)) {
+  for (std::uint32_t slot = dirty_.next(begin); slot < end;) {
     at = segment_of(level, slot, at);
     const plan_segment& segment = graph_.segments[at];
+    if (is_run(segment)) {
+      // The words of one summary word at most: behind them `next` skips what is clean.
+      const std::uint32_t to = std::min({end, segment.slot_end, ((slot >> 12) + 1) << 12});
+      run_words(runner, segment, slot, to, direction::marked, tally);
+      slot = dirty_.next(to);
+      continue;
+    }
     const place here = place_in(segment, slot);
     const plan_node& node = graph_.nodes[here.node];
     const plan_operation& op = graph_.operation_of(node);
-    if (SHEAF_UNLIKELY(op.kind == operator_kind::host)) continue;
-    const line_mask changed = runner.run(node, op, here.page, masks_[slot]);
-    masks_[slot] = changed;
-    if (changed == 0) {
-      dirty_.reset_bit(slot);
-    } else {
-      ++tally.pages;
-      tally.lines += static_cast<std::uint64_t>(std::popcount(changed));
+    if (SHEAF_LIKELY(op.kind != operator_kind::host)) {
+      const line_mask changed = runner.run(node, op, here.page, masks_[slot]);
+      masks_[slot] = changed;
+      if (changed == 0) dirty_.reset_bit(slot);
+      tally.pages += changed != 0;
+      tally.lines += line_count(changed);
     }
+    slot = dirty_.next(slot + 1);
   }
 }
 
@@ -250,9 +344,9 @@ void executor::state::run_segment(page_runner& runner, const plan_segment& segme
       masks_[slot] = changed;
       within |= std::uint64_t{1} << (slot & 63);
       bits |= std::uint64_t{changed != 0} << (slot & 63);
-      tally.lines += static_cast<std::uint64_t>(std::popcount(changed));
+      tally.lines += line_count(changed);
     }
-    tally.pages += static_cast<std::uint64_t>(std::popcount(bits));
+    tally.pages += line_count(bits);
     dirty_.assign_word(word, bits, within);
   }
 }
@@ -273,7 +367,7 @@ status executor::state::run_hosts(std::uint32_t level, level_tally& tally) {
       }
       dirty_.insert(slot);
       ++tally.pages;
-      tally.lines += static_cast<std::uint64_t>(std::popcount(masks_[slot]));
+      tally.lines += line_count(masks_[slot]);
     }
   }
   return {};
@@ -284,7 +378,7 @@ level_tally executor::state::tally_sources() noexcept {
   const std::uint32_t end = graph_.levels[0].slot_end;
   for (std::uint32_t slot = dirty_.next(0); slot < end; slot = dirty_.next(slot + 1)) {
     ++tally.pages;
-    tally.lines += static_cast<std::uint64_t>(std::popcount(masks_[slot]));
+    tally.lines += line_count(masks_[slot]);
   }
   counters_.source_lines_changed += tally.lines;
   return tally;
@@ -299,16 +393,8 @@ void executor::state::finish_level(std::uint32_t index, const level_tally& tally
     push_level(index);
     return;
   }
-  const double changed =
-      static_cast<double>(tally.lines) / static_cast<double>(level_lines_[index]);
   for (std::uint32_t i = level.consumer_begin; i < level.consumer_end; ++i) {
-    const std::uint32_t consumer = graph_.consumers[i];
-    pulled_.insert(consumer);
-    const double reads = static_cast<double>(level.fan_out) /
-                         static_cast<double>(std::max<std::uint64_t>(
-                             graph_.levels[consumer].slot_end - graph_.levels[consumer].slot_begin,
-                             1));
-    votes_[consumer] += std::min(1.0, changed * reads);
+    pulled_.insert(graph_.consumers[i]);
   }
 }
 

@@ -12,7 +12,7 @@ void executor::state::clear(bool note) noexcept {
     if (note && masks_[slot] != 0) frames_.note_changed(slot, page_of_slot_[slot], masks_[slot]);
     masks_[slot] = 0;
   });
-  pulled_.drain([&](std::uint32_t level) { votes_[level] = 0.0; });
+  pulled_.drain([](std::uint32_t) {});
 }
 
 /// Follows the marks as if every line that is recomputed differed: the same maps, no bodies.

@@ -34,8 +34,10 @@ struct executor::state {
   void clear(bool note) noexcept;
   result<audit_report> audit();
 
+  void find_runs();
   [[nodiscard]] std::uint32_t level_of(std::uint32_t slot) const noexcept;
-  [[nodiscard]] direction choose(std::uint32_t level) const noexcept;
+  [[nodiscard]] direction choose(std::uint32_t level) noexcept;
+  [[nodiscard]] bool is_mostly_dirty(const plan_level& level) noexcept;
   status run_level(std::uint32_t level, direction how);
   status run_hosts(std::uint32_t level, level_tally& tally);
   void run_parallel(const plan_level& level, direction how, level_tally& tally);
@@ -45,6 +47,14 @@ struct executor::state {
                   std::uint32_t end, level_tally& tally) noexcept;
   void run_segment(page_runner& runner, const plan_segment& segment, std::uint32_t begin,
                    std::uint32_t end, direction how, level_tally& tally) noexcept;
+  /// True where the nodes of a segment are one run (kernels.hpp) and may change in place.
+  [[nodiscard]] bool is_run(const plan_segment& segment) const noexcept {
+    return run_of_segment_[static_cast<std::size_t>(&segment - graph_.segments.data())] != 0 &&
+           frames_.all_in_place();
+  }
+  [[nodiscard]] node_run run_of(const plan_segment& segment) noexcept;
+  void run_words(page_runner& runner, const plan_segment& segment, std::uint32_t begin,
+                 std::uint32_t end, direction how, level_tally& tally) noexcept;
   [[nodiscard]] line_mask run_slot(page_runner& runner, const plan_segment& segment,
                                    std::uint32_t slot, direction how) noexcept;
   [[nodiscard]] std::uint64_t work_estimate(const plan_level& level, direction how) const noexcept;
@@ -74,6 +84,7 @@ struct executor::state {
   std::vector<std::vector<std::uint32_t>> pushed_only_;  ///< per level with any: indexed and host nodes
   std::vector<std::uint32_t> level_has_pushed_only_;     ///< per level: index there, or no_index
   std::vector<page_class> page_of_slot_;
+  std::vector<std::uint8_t> run_of_segment_;
   std::uint64_t page_counts_[page_class_count] = {};
   std::uint64_t derived_pages_ = 0;
 
@@ -82,7 +93,6 @@ struct executor::state {
   std::unique_ptr<std::uint64_t[]> element_masks_;
   dirty_set dirty_;
   dirty_set pulled_;                 ///< levels that will pull
-  std::vector<double> votes_;        ///< per level: share of its operands that changed
   dirty_map map_;
 
   std::vector<std::unique_ptr<page_runner>> runners_;

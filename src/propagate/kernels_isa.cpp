@@ -9,6 +9,7 @@
 #include "propagate/bodies/gather.hpp"
 #include "propagate/bodies/manifest.hpp"
 #include "propagate/bodies/program.hpp"
+#include "propagate/bodies/run.hpp"
 #include "propagate/bodies/settle.hpp"
 
 #include <sheaf/algebra/semiring.hpp>
@@ -54,6 +55,7 @@ constexpr void fill_type(kernel_table& table) noexcept {
   fill_type<std::uint8_t>(table);
   fill_type<std::uint32_t>(table);
   fill_type<std::uint64_t>(table);
+  table.run = &run_nodes;
   table.gather[0] = &gather_elements<std::uint8_t>;
   table.gather[2] = &gather_elements<std::uint32_t>;
   table.gather[3] = &gather_elements<std::uint64_t>;

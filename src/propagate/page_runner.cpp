@@ -64,9 +64,18 @@ line_mask page_runner::run(const plan_node& node, const plan_operation& op, std:
   return changed;
 }
 
+void page_runner::count_run(const plan_operation& op, const run_tally& tally) noexcept {
+  counters_.pages_recomputed += tally.pages;
+  counters_.pages_cut_off += tally.pages - tally.pages_changed;
+  counters_.lines_recomputed += tally.lines;
+  counters_.lines_cut_off += tally.lines - tally.lines_changed;
+  counters_.bytes_moved +=
+      (tally.lines * (op.operand_count + 1) + tally.lines_changed) * line_size;
+}
+
 void page_runner::count(const plan_operation& op, line_mask asked, line_mask changed) noexcept {
-  const auto lines = static_cast<std::uint64_t>(std::popcount(asked));
-  const auto differ = static_cast<std::uint64_t>(std::popcount(changed));
+  const std::uint64_t lines = line_count(asked);
+  const std::uint64_t differ = line_count(changed);
   counters_.lines_recomputed += lines;
   counters_.lines_cut_off += lines - differ;
   counters_.pages_cut_off += changed == 0;

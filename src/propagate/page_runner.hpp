@@ -93,6 +93,8 @@ class page_runner {
 
   /// While set, indexed and folding nodes recompute every element of a line they are asked for.
   void set_whole(bool whole) noexcept { whole_ = whole; }
+  /// Counts what a run did on pages of `op`.
+  void count_run(const plan_operation& op, const run_tally& tally) noexcept;
   [[nodiscard]] bool is_whole() const noexcept { return whole_; }
   [[nodiscard]] frame_log& log() noexcept { return log_; }
   [[nodiscard]] work_counters& counters() noexcept { return counters_; }

@@ -28,6 +28,14 @@ using line_mask = std::uint64_t;
 [[nodiscard]] SHEAF_HD constexpr line_mask lines_between(unsigned begin, unsigned end) noexcept {
   return first_lines(end) & ~first_lines(begin);
 }
+/// How many lines `mask` names. In arithmetic: baseline x86-64 has no instruction for it, and what
+/// the compiler calls instead is a function in another library.
+[[nodiscard]] SHEAF_HD constexpr unsigned line_count(line_mask mask) noexcept {
+  mask -= mask >> 1 & 0x5555'5555'5555'5555u;
+  mask = (mask & 0x3333'3333'3333'3333u) + (mask >> 2 & 0x3333'3333'3333'3333u);
+  mask = (mask + (mask >> 4)) & 0x0f0f'0f0f'0f0f'0f0fu;
+  return static_cast<unsigned>(mask * 0x0101'0101'0101'0101u >> 56);
+}
 /// Calls `visitor(line)` for each set bit, in rising order.
 template <class Visitor>
 SHEAF_HD void for_each_line(line_mask mask, Visitor&& visitor) {

@@ -18,6 +18,7 @@
 #include <sheaf/base/isa.hpp>
 #include <sheaf/base/line_mask.hpp>
 #include <sheaf/graph/line_program.hpp>
+#include <sheaf/graph/plan.hpp>
 
 namespace sheaf::inline v0 {
 
@@ -86,6 +87,40 @@ using gather_body = void (*)(std::byte* results, std::uint64_t elements, const p
 /// canonical, tail, compare, store.
 using settle_body = line_mask (*)(const line_task&, const std::byte* computed);
 
+/// A run of one-page nodes that share one uniform combine, changing in place: what a level of many
+/// small nodes mostly is. The loop over nodes is a body too, so that a node costs no more than its
+/// lines and a few loads.
+struct node_run {
+  const plan_node* nodes;       ///< nodes[i] has slot `first_slot + i`
+  const std::uint32_t* operands;
+  const std::uint32_t* frames;  ///< by slot
+  line_mask* masks;             ///< by slot: changed lines; in: lines to recompute, where marked
+  std::byte* base;              ///< of the size class
+  combine_body body;
+  std::uint32_t first_slot;
+  std::uint32_t operand_count;
+  std::uint32_t frame_shift;
+  std::uint32_t tail_line;
+  std::uint32_t tail_elements;
+  line_mask lines;              ///< lines of a page that hold elements
+};
+/// Where a run finds the lines to recompute.
+enum class run_mask : std::uint8_t {
+  marked,  ///< masks[slot]
+  pull,    ///< the union of the operands' masks; none: the page is left alone
+  full,    ///< all lines
+};
+struct run_tally {
+  std::uint64_t pages = 0;          ///< a body ran on
+  std::uint64_t pages_changed = 0;
+  std::uint64_t lines = 0;          ///< recomputed
+  std::uint64_t lines_changed = 0;
+};
+/// Runs the nodes of slots 64 `word` + i for every set bit i of `which`; returns the bits of those
+/// that changed. Masks of the slots in `which` hold the changed lines afterwards.
+using run_body = std::uint64_t (*)(const node_run&, std::uint32_t word, std::uint64_t which,
+                                   run_mask how, run_tally& tally);
+
 /// A shape of the manifest: the program it stands for, and its body.
 struct manifest_entry {
   const char* name;                ///< "a*b", for people
@@ -106,6 +141,7 @@ struct kernel_table {
   gather_body gather[4];  ///< by log2 of the element size: 1, 2 (unused, null), 4, 8 bytes
   settle_body settle[dtype_count];
   program_body program[dtype_count];
+  run_body run;
   step_body step[opcode_count][dtype_count];  ///< null for call and cast
   step_body cast[dtype_count][dtype_count];   ///< [from][to], equal sizes only
   const manifest_entry* manifest;
