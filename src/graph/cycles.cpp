@@ -134,7 +134,9 @@ std::vector<std::uint32_t> path_through(const model_data& data, const group_find
     if (from[index_in(start)] != no_index) break;
   }
   std::vector<std::uint32_t> path{start};
-  for (std::uint32_t at = from[index_in(start)]; at != start; at = from[index_in(at)]) path.push_back(at);
+  for (std::uint32_t at = from[index_in(start)]; at != start; at = from[index_in(at)]) {
+    path.push_back(at);
+  }
   path.push_back(start);
   std::ranges::reverse(path);
   return path;

@@ -212,7 +212,24 @@ class plan_compiler {
     return static_cast<std::uint32_t>(constants.size() - 1);
   }
 
+  /// True where the node would be the same operation as the node before it.
+  bool same_shape(const definition_record& definition, const array_record& result) const {
+    const definition_record& other = *last_definition_;
+    const array_record& other_result = *last_result_;
+    return (result.length == other_result.length) & (result.page == other_result.page) &
+           (result.type == other_result.type) & (result.lazy == other_result.lazy) &
+           (definition.kind == other.kind) & (definition.semiring == other.semiring) &
+           (definition.uniform == other.uniform) & (definition.weighted == other.weighted) &
+           (definition.operand_count == other.operand_count) &
+           (definition.payload == other.payload);
+  }
+
   std::uint32_t operation_of(const definition_record& definition, const array_record& result) {
+    if (SHEAF_LIKELY(last_result_ != nullptr && same_shape(definition, result))) {
+      return last_operation_;
+    }
+    last_definition_ = &definition;
+    last_result_ = &result;
     const plan_operation wanted = {
         .kind = definition.kind,
         .type = result.type,
@@ -229,7 +246,6 @@ class plan_compiler {
         .manifest = no_index,
     };
     auto& operations = plan_->operations;
-    if (!operations.empty() && operations[last_operation_] == wanted) return last_operation_;
     if (operations.size() * 2 >= operation_slots_.size()) grow_operation_slots();
     std::uint32_t* slot = slot_of(wanted);
     if (*slot == no_index) {
@@ -261,8 +277,8 @@ class plan_compiler {
     }
   }
 
-  /// Children of every producer, from the counts in `child_begin`. A node that reads a producer twice
-  /// is one child: its edges come together, so the repeat is the newest entry.
+  /// Children of every producer, from the counts in `child_begin`. A node that reads a producer
+  /// twice is one child: its edges come together, so the repeat is the newest entry.
   void invert_edges() {
     const std::size_t producers = plan_->sources.size() + plan_->nodes.size();
     auto& begin = plan_->child_begin;
@@ -292,30 +308,26 @@ class plan_compiler {
     std::uint32_t to = 0;
     for (std::size_t producer = 0; producer < next.size(); ++producer) {
       const std::uint32_t first = begin[producer];
+      const std::uint32_t count = next[producer] - first;
       begin[producer] = to;
-      for (std::uint32_t i = first; i < next[producer]; ++i) {
-        plan_->children[to++] = plan_->children[i];
-      }
+      if (first != to) std::copy_n(&plan_->children[first], count, &plan_->children[to]);
+      to += count;
     }
     begin.back() = to;
     plan_->children.resize(to);
-    plan_->children.shrink_to_fit();
   }
 
+  /// One step per segment: over a run of one-page nodes the numbers of children telescope.
   void sum_fan_out() {
     const auto& begin = plan_->child_begin;
-    std::uint32_t producer = 0;
-    for (; producer < plan_->source_count(); ++producer) {
-      plan_->levels[0].fan_out += std::uint64_t{begin[producer + 1] - begin[producer]} *
-                                  plan_->sources[producer].page_count;
-    }
-    for (std::uint32_t level = 1; level < eager_levels_; ++level) {
-      std::uint64_t sum = 0;
-      for (std::uint32_t i = level_begin_[level]; i < level_begin_[level + 1]; ++i, ++producer) {
-        const std::uint32_t pages = plan_->operation_of(plan_->nodes[i]).page_count;
-        sum += std::uint64_t{begin[producer + 1] - begin[producer]} * pages;
+    for (std::uint32_t level = 0; level < eager_levels_; ++level) {
+      plan_level& sums = plan_->levels[level];
+      for (std::uint32_t i = sums.segment_begin; i < sums.segment_end; ++i) {
+        const plan_segment& run = plan_->segments[i];
+        const std::uint32_t first = run.node_begin + (level == 0 ? 0 : plan_->source_count());
+        const std::uint32_t pages = (run.slot_end - run.slot_begin) / run.node_count;
+        sums.fan_out += std::uint64_t{begin[first + run.node_count] - begin[first]} * pages;
       }
-      plan_->levels[level].fan_out = sum;
     }
   }
 
@@ -378,6 +390,8 @@ class plan_compiler {
   std::uint32_t level_above_ = 0;           ///< first producer of the level before
   std::uint32_t operands_written_ = 0;
   std::vector<std::uint32_t> operation_slots_;  ///< hash table of operations
+  const definition_record* last_definition_ = nullptr;  ///< of the node before
+  const array_record* last_result_ = nullptr;
   std::uint32_t last_operation_ = 0;
 };
 

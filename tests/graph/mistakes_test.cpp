@@ -125,7 +125,8 @@ TEST_F(Mistake, ElementPastTheEnd) {
 
 TEST_F(Mistake, GatherIndexPastTheEnd) {
   m.derive("x", sheaf::gather(b, {0, 5, 99}));
-  EXPECT_THAT(only_mistake(m, status_code::out_of_range), HasSubstr("index 2 is element 99 of 'b'"));
+  EXPECT_THAT(only_mistake(m, status_code::out_of_range),
+              HasSubstr("index 2 is element 99 of 'b'"));
 }
 
 TEST_F(Mistake, GatherOfNothing) {
