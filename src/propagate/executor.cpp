@@ -269,7 +269,10 @@ void executor::state::run_words(page_runner& runner, const plan_segment& segment
                                 std::uint32_t begin, std::uint32_t end, direction how,
                                 level_tally& tally) noexcept {
   const node_run run = run_of(segment);
-  const run_body body = plan_->kernels->run;
+  const plan_operation& op = graph_.operation_of(run.nodes[0]);
+  run_body body = plan_->kernels->run_of_four[static_cast<unsigned>(op.semiring)]
+                                             [static_cast<unsigned>(op.type)];
+  if (body == nullptr || op.operand_count != 4) body = plan_->kernels->run;
   const run_mask masks = how == direction::full   ? run_mask::full
                          : how == direction::pull ? run_mask::pull
                                                   : run_mask::marked;
@@ -282,7 +285,7 @@ void executor::state::run_words(page_runner& runner, const plan_segment& segment
     if (which == 0) continue;
     dirty_.assign_word(word, body(run, word, which, masks, counted), which);
   }
-  runner.count_run(graph_.operation_of(run.nodes[0]), counted);
+  runner.count_run(op, counted);
   tally.pages += counted.pages_changed;
   tally.lines += counted.lines_changed;
 }

@@ -31,6 +31,12 @@ constexpr void fill_semiring(kernel_table& table) noexcept {
   }
 }
 
+template <class S, element T>
+constexpr void fill_run(kernel_table& table) noexcept {
+  table.run_of_four[static_cast<unsigned>(S::id)][static_cast<unsigned>(dtype_of<T>)] =
+      &run_nodes<inlined_fold<S, T>>;
+}
+
 template <element T>
 constexpr void fill_type(kernel_table& table) noexcept {
   fill_semiring<sum_product, T>(table);
@@ -55,7 +61,11 @@ constexpr void fill_type(kernel_table& table) noexcept {
   fill_type<std::uint8_t>(table);
   fill_type<std::uint32_t>(table);
   fill_type<std::uint64_t>(table);
-  table.run = &run_nodes;
+  table.run = &run_nodes<any_fold>;
+  fill_run<sum_product, float>(table);
+  fill_run<sum_product, double>(table);
+  fill_run<min_plus, float>(table);
+  fill_run<max_plus, float>(table);
   table.gather[0] = &gather_elements<std::uint8_t>;
   table.gather[2] = &gather_elements<std::uint32_t>;
   table.gather[3] = &gather_elements<std::uint64_t>;

@@ -141,7 +141,8 @@ struct kernel_table {
   gather_body gather[4];  ///< by log2 of the element size: 1, 2 (unused, null), 4, 8 bytes
   settle_body settle[dtype_count];
   program_body program[dtype_count];
-  run_body run;
+  run_body run;  ///< any combine
+  run_body run_of_four[semiring_count][dtype_count];  ///< fan-in 4, the common ones; else null
   step_body step[opcode_count][dtype_count];  ///< null for call and cast
   step_body cast[dtype_count][dtype_count];   ///< [from][to], equal sizes only
   const manifest_entry* manifest;
