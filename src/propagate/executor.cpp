@@ -18,7 +18,7 @@ constexpr std::uint64_t push_weight = 2;
 constexpr std::uint64_t full_sixteenths = 6;
 /// Page-nodes looked at to estimate that share, evenly spaced: always the same ones, so that the
 /// choice is the same on every run.
-constexpr std::uint32_t sample_count = 64;
+constexpr std::uint32_t sample_count = 16;
 /// The widest node a run body takes (src/propagate/bodies/run.hpp).
 constexpr std::uint32_t run_operands_max = 16;
 /// Below this many line operations (about 20 us) waking other threads costs more than it gives.
@@ -159,7 +159,7 @@ bool executor::state::is_mostly_dirty(const plan_level& level) noexcept {
 
 status executor::state::recompute() {
   for (std::uint32_t level = 1; level < graph_.levels.size(); ++level) {
-    SHEAF_TRY(run_level(level, direction::full));
+    SHEAF_TRY(run_level(level, direction::full, host_calls::all));
   }
   return {};
 }
@@ -176,16 +176,19 @@ std::uint64_t executor::state::work_estimate(const plan_level& level,
   return pages * 8;  // a dirty page has a few dirty lines; known only after a walk over the masks
 }
 
-status executor::state::run_level(std::uint32_t index, direction how) {
+status executor::state::run_level(std::uint32_t index, direction how, host_calls calls) {
   const plan_level& level = graph_.levels[index];
   counters_.levels_pushed += how == direction::marked;
   counters_.levels_pulled += how == direction::pull;
   counters_.levels_full += how == direction::full;
   level_tally tally;
   const std::uint32_t special = level_has_pushed_only_[index];
-  if (special != no_index && how == direction::pull) {
-    for (const std::uint32_t node : pushed_only_[special]) {
-      map_.push_into(graph_.nodes[node], graph_.operation_of(graph_.nodes[node]));
+  if (special != no_index && how != direction::marked && calls == host_calls::marked) {
+    for (const std::uint32_t index_of_node : pushed_only_[special]) {
+      const plan_node& node = graph_.nodes[index_of_node];
+      const plan_operation& op = graph_.operation_of(node);
+      // A full level recomputes indexed nodes anyway; a host function is called where it is reached.
+      if (how == direction::pull || op.kind == operator_kind::host) map_.push_into(node, op);
     }
   }
   for (auto& runner : runners_) runner->set_whole(how == direction::full);
@@ -197,7 +200,7 @@ status executor::state::run_level(std::uint32_t index, direction how) {
   if (how != direction::marked && level.slot_end > level.slot_begin) {
     dirty_.summarize(level.slot_begin >> 6, ((level.slot_end - 1) >> 6) + 1);
   }
-  if (special != no_index) SHEAF_TRY(run_hosts(index, tally));
+  if (special != no_index) SHEAF_TRY(run_hosts(index, calls, tally));
   finish_level(index, tally);
   return {};
 }
@@ -354,12 +357,12 @@ void executor::state::run_segment(page_runner& runner, const plan_segment& segme
   }
 }
 
-status executor::state::run_hosts(std::uint32_t level, level_tally& tally) {
+status executor::state::run_hosts(std::uint32_t level, host_calls calls, level_tally& tally) {
   for (const std::uint32_t index : pushed_only_[level_has_pushed_only_[level]]) {
     const plan_node& node = graph_.nodes[index];
     const plan_operation& op = graph_.operation_of(node);
     if (op.kind != operator_kind::host) continue;
-    if (!runners_[0]->is_whole() && masks_[node.slot] == 0) continue;
+    if (calls == host_calls::marked && masks_[node.slot] == 0) continue;
     ++counters_.host_calls;
     SHEAF_TRY(runners_[0]->run_host(node, op, masks_.get() + node.slot));
     for (std::uint32_t page = 0; page < op.page_count; ++page) {
