@@ -1,8 +1,8 @@
 # sheaf_add_operators(TARGET HEADER.hpp... [OPTIONS option...]): compiles the custom operators that
 # each header lists (see <sheaf/propagate/custom_operator.hpp>) once per instruction set, with the
-# flags promise P1 needs, and registers them when the program (or shared library) that TARGET is or is
-# linked into is loaded. OPTIONS are added after ours; operators compiled with options that break P1
-# are refused at registration with status `contraction`.
+# flags promise P1 needs, and registers them when the program or shared library that holds TARGET is
+# loaded. OPTIONS are added after ours; operators compiled so that multiply-adds contract are refused
+# at registration with status `contraction`.
 #
 # Works in Sheaf's own build and, through find_package(sheaf), in any other. The SIMD values are
 # xsimd's, so the building machine needs it (Debian: libxsimd-dev); nobody who links TARGET does.
@@ -95,12 +95,14 @@ function(sheaf_operator_sets result)
   set(${result} ${sets} PARENT_SCOPE)
 endfunction()
 
-# One generated file; called by sheaf_add_operators, whose variables it reads. Optimised in every build
-# type: unoptimised inline helpers would stay behind as weak symbols of the larger instruction set.
+# One generated file; called by sheaf_add_operators, whose variables it reads. Optimised in every
+# build type: unoptimised inline helpers would stay behind as weak symbols of the larger set.
 macro(sheaf_operators_source file arch flags)
   target_sources(${target} PRIVATE "${file}")
   set(options -O3 -ffp-contract=off -fno-trapping-math -fno-math-errno ${flags} ${arg_OPTIONS})
   set_source_files_properties(
     "${file}" DIRECTORY "${home}"
-    PROPERTIES COMPILE_OPTIONS "${options}" COMPILE_DEFINITIONS "SHEAF_ARCH=${arch}" SKIP_LINTING ON)
+    PROPERTIES COMPILE_OPTIONS "${options}"
+               COMPILE_DEFINITIONS "SHEAF_ARCH=${arch}"
+               SKIP_LINTING ON)
 endmacro()

@@ -1,5 +1,6 @@
 /// \file
-/// Custom operators: functors of the host that line programs call. What an operators header includes.
+/// Custom operators: functors of the host that line programs call. What an operators header
+/// includes.
 ///
 /// An operators header holds functors and ends with one list of them:
 /// ```cpp
@@ -18,11 +19,11 @@
 /// instruction set with Sheaf's flags and registers them before `main`. Expressions then use
 /// `sheaf::apply<blend>(a, b, t)`.
 ///
-/// Rules for a functor: no state; branch-free over the value type `V`, which has `+ - * /`, unary `-`
-/// and, on integers, `& | ^ ~ << >>`, with the meaning of scalar.hpp; `sheaf::select`, `min`, `max`,
-/// `fma`, `sqrt` and the comparisons of scalar.hpp work on it, `?:` and `<` do not. A constant is
-/// `V(0.5f)`. The result depends on the arguments alone. One to three arguments, all `V`, result `V`.
-/// An operators header includes no other operators header.
+/// Rules for a functor: no state; branch-free over the value type `V`, which has `+ - * /`, unary
+/// `-` and, on integers, `& | ^ ~ << >>`, with the meaning of scalar.hpp; `sheaf::select`, `min`,
+/// `max`, `fma`, `sqrt` and the comparisons of scalar.hpp work on it, `?:` and `<` do not. A
+/// constant is `V(0.5f)`. The result depends on the arguments alone. One to three arguments, all
+/// `V`, result `V`. An operators header includes no other operators header.
 ///
 /// Thread safety: nothing here has state.
 #pragma once

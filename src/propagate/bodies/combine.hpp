@@ -27,7 +27,7 @@ SHEAF_NOINLINE SHEAF_BODY line_mask combine_of(const line_task& task,
   const std::byte* const b = Count > 1 ? alone(values[1]) : a;
   const std::byte* const c = Count > 2 ? alone(values[2]) : a;
   const std::byte* const d = Count > 3 ? alone(values[3]) : a;
-  return settle_lines<T>(task, [a, b, c, d](std::size_t at) SHEAF_INLINE_LAMBDA {
+  return settle_lines<T>(task, [=](std::size_t at) SHEAF_INLINE_LAMBDA {
     vec<T> sum = load_register<T>(a + at);
     if constexpr (Count > 1) sum = S::plus(sum, load_register<T>(b + at));
     if constexpr (Count > 2) sum = S::plus(sum, load_register<T>(c + at));

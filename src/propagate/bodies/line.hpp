@@ -21,7 +21,7 @@
 #include <sheaf/propagate/kernels.hpp>
 
 /// A lambda inside a body: inlined at any optimisation level.
-#define SHEAF_INLINE_LAMBDA noexcept __attribute__((always_inline))
+#define SHEAF_INLINE_LAMBDA __attribute__((always_inline))
 /// A function whose address goes into a table: whatever it calls is inlined into it, xsimd's
 /// functions (plain `inline`) too.
 #define SHEAF_BODY [[gnu::flatten]] static
