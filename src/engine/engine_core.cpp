@@ -187,7 +187,7 @@ void engine_core::drop_pin(std::uint32_t slot) noexcept {
   // acquire: pairs with the release in `find`; the overlay's content is visible here.
   delete overlays_[slot].exchange(nullptr, std::memory_order_acq_rel);
   pins_.close(slot);
-  if (frames_->history_bytes() == 0 || !commit_mutex_.try_lock()) return;
+  if (frames_->history_bytes() == 0 || is_inside_operator() || !commit_mutex_.try_lock()) return;
   frames_->reclaim(pins_);
   commit_mutex_.unlock();
 }
@@ -224,11 +224,13 @@ result<view_source> engine_core::find(const array_handle& target, dtype type,
 }
 
 work_counters engine_core::last_commit() {
+  if (is_inside_operator()) return {};
   const mutex_lock lock(commit_mutex_);
   return last_;
 }
 
 engine_stats engine_core::stats() {
+  if (is_inside_operator()) return {};
   const mutex_lock lock(commit_mutex_);
   engine_stats out;
   out.epoch = published();
@@ -269,12 +271,15 @@ status engine_core::recompute() {
 }
 
 std::size_t engine_core::trim() {
+  if (is_inside_operator()) return 0;
   const mutex_lock lock(commit_mutex_);
   frames_->reclaim(pins_);
   return frames_->allocator().trim();
 }
 
+/// Waits for the commit in flight, except from inside its operators.
 void engine_core::close() noexcept {
+  if (is_inside_operator()) return closed_.store(true);
   const mutex_lock lock(commit_mutex_);
   closed_.store(true);
 }

@@ -13,7 +13,8 @@
 ///     cannot fail afterwards. A commit that can reach a host function changes no frame in place.
 ///
 /// Thread safety: `begin`, `snapshot`, `stats`, `last_commit`, `audit`, `close` from any thread; moving
-/// the engine object is for one thread.
+/// the engine object is for one thread. Inside an operator what commits or reads is `reentrant`,
+/// figures are empty, and `close` does not wait for the commit around it.
 #pragma once
 
 #include <cstdint>
