@@ -90,9 +90,13 @@ void engine_core::mark_pieces(const delta& changes) {
     const plan_source& source =
         graph_->sources[graph_->producer_of_array[index_of(piece.array)]];
     const unsigned shift = byte_shift(source.page) - size_shift(source.type);
+    const std::uint64_t lines = ((source.length << size_shift(source.type)) - 1) / line_size + 1;
     const auto mark = [&](std::uint64_t page) {
       const auto slot = source.slot + static_cast<std::uint32_t>(page);
-      masks[slot] = first_lines(lines_of(source.page));
+      // Only lines with elements: the dirty maps know no others.
+      const std::uint64_t left = lines - page * lines_of(source.page);
+      masks[slot] = first_lines(
+          static_cast<unsigned>(std::min<std::uint64_t>(left, lines_of(source.page))));
       executor_->mark(slot);
     };
     if (piece.kind == piece_kind::range) {

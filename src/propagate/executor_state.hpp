@@ -18,6 +18,10 @@ namespace sheaf::inline v0 {
 /// How a level learns what is dirty in it.
 enum class direction : std::uint8_t { marked, pull, full };
 
+/// Which host functions of a level run. In a commit only those it reaches: the engine changes pages
+/// in place where none is reached, and could not take them back if one failed.
+enum class host_calls : std::uint8_t { marked, all };
+
 /// What running a level, or a part of it, changed.
 struct level_tally {
   std::uint64_t pages = 0;
@@ -38,8 +42,8 @@ struct executor::state {
   [[nodiscard]] std::uint32_t level_of(std::uint32_t slot) const noexcept;
   [[nodiscard]] direction choose(std::uint32_t level) noexcept;
   [[nodiscard]] bool is_mostly_dirty(const plan_level& level) noexcept;
-  status run_level(std::uint32_t level, direction how);
-  status run_hosts(std::uint32_t level, level_tally& tally);
+  status run_level(std::uint32_t level, direction how, host_calls calls = host_calls::marked);
+  status run_hosts(std::uint32_t level, host_calls calls, level_tally& tally);
   void run_parallel(const plan_level& level, direction how, level_tally& tally);
   void run_range(page_runner& runner, const plan_level& level, std::uint32_t begin,
                  std::uint32_t end, direction how, level_tally& tally) noexcept;
