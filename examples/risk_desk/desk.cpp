@@ -26,29 +26,53 @@ sheaf::status find_value_at_risk(sheaf::host_call& call) {
   return {};
 }
 
-/// Profit of each scenario for one sector: exposure times return, summed over its stocks.
-sheaf::array<float> declare_scenarios(desk_model& desk, const std::string& name,
-                                      std::span<const std::uint32_t> stocks) {
+/// One sector: exposure of each of its stocks, and profit in each scenario, exposure times return
+/// summed over the stocks.
+void declare_sector(desk_model& desk, const std::string& name,
+                    std::span<const std::uint32_t> stocks, const grouping& positions) {
+  std::vector<std::uint32_t> offsets = {0};
+  std::vector<std::uint32_t> members;
+  for (const std::uint32_t stock : stocks) {
+    const auto held = positions.group(stock);
+    members.insert(members.end(), held.begin(), held.end());
+    offsets.push_back(static_cast<std::uint32_t>(members.size()));
+  }
+  const auto by_stock = sheaf::segments::from_csr(std::move(offsets), std::move(members));
+  const auto exposure = desk.model.derive(
+      "stock_exposure." + name,
+      segment_reduce(semiring_id::sum_product, desk.position_value, by_stock));
   std::vector<sheaf::term<float>> terms;
   terms.reserve(stocks.size());
-  for (const std::uint32_t stock : stocks)
-    terms.emplace_back(desk.stock_return[stock], sheaf::element_of(desk.stock_exposure, stock));
-  return desk.model.derive(name, combine(semiring_id::sum_product, terms));
+  for (std::size_t i = 0; i < stocks.size(); ++i)
+    terms.emplace_back(desk.stock_return[stocks[i]], sheaf::element_of(exposure, i));
+  desk.stock_exposure.push_back(exposure);
+  desk.sector_scenario.push_back(desk.model.derive(
+      "sector_scenario." + name, combine(semiring_id::sum_product, terms)));
 }
 
-/// Copies the whole of `from` to the front of `out`, which it fits.
-sheaf::status copy_array(const sheaf::snapshot& now, const sheaf::array<float>& from,
-                         std::span<float> out) {
-  const auto view = now.fetch(from);
-  if (!view) return view.error();
-  view->copy_to(out);
+/// Copies arrays one after the other.
+sheaf::status copy_arrays(const sheaf::snapshot& now,
+                          std::span<const sheaf::array<float>> from, std::vector<float>& out) {
+  out.clear();
+  for (const sheaf::array<float>& next : from) {
+    const auto view = now.fetch(next);
+    if (!view) return view.error();
+    for (const std::span<const float> page : view->pages())
+      out.insert(out.end(), page.begin(), page.end());
+  }
   return {};
 }
 
 sheaf::status copy_array(const sheaf::snapshot& now, const sheaf::array<float>& from,
                          std::vector<float>& out) {
-  out.resize(from.size());
-  return copy_array(now, from, std::span<float>(out));
+  return copy_arrays(now, {&from, 1}, out);
+}
+
+sheaf::status copy_one(const sheaf::snapshot& now, const sheaf::array<float>& from, float& out) {
+  const auto value = now.get(from);
+  if (!value) return value.error();
+  out = *value;
+  return {};
 }
 
 }  // namespace
@@ -85,21 +109,18 @@ desk_model declare_desk(const market& source, const position_book& book) {
   desk.position_profit = model.derive(
       "position_profit", desk.quantity * (desk.position_price - desk.position_close));
 
-  const auto stocks = static_cast<std::uint32_t>(source.stocks);
   const auto sectors = static_cast<std::uint32_t>(source.sectors.size());
-  const auto by_stock = sheaf::segments::from_ids(book.stock_of, stocks);
   const auto by_sector = sheaf::segments::from_ids(sector_of_position(source, book), sectors);
-  desk.stock_exposure = model.derive(
-      "stock_exposure", segment_reduce(semiring_id::sum_product, desk.position_value, by_stock));
   desk.sector_exposure = model.derive(
       "sector_exposure", segment_reduce(semiring_id::sum_product, desk.position_value, by_sector));
   desk.total_value = model.derive("total_value", sum(desk.position_value));
   desk.total_profit = model.derive("total_profit", sum(desk.position_profit));
 
   const grouping stocks_of_sector = group_by(source.sector_of_stock, sectors);
+  const grouping positions_of_stock = group_by(book.stock_of, source.stocks);
   for (std::uint32_t sector = 0; sector < sectors; ++sector)
-    desk.sector_scenario.push_back(declare_scenarios(
-        desk, "sector_scenario." + source.sectors[sector], stocks_of_sector.group(sector)));
+    declare_sector(desk, source.sectors[sector], stocks_of_sector.group(sector),
+                   positions_of_stock);
   desk.scenario_profit = model.derive(
       "scenario_profit", combine(semiring_id::sum_product, desk.sector_scenario));
   desk.value_at_risk =
@@ -125,18 +146,14 @@ sheaf::status read_desk(const sheaf::snapshot& from, const desk_model& desk, des
   SHEAF_TRY(copy_array(from, desk.position_close, out.position_close));
   SHEAF_TRY(copy_array(from, desk.position_value, out.position_value));
   SHEAF_TRY(copy_array(from, desk.position_profit, out.position_profit));
-  SHEAF_TRY(copy_array(from, desk.stock_exposure, out.stock_exposure));
+  // Stocks are numbered sector by sector.
+  SHEAF_TRY(copy_arrays(from, desk.stock_exposure, out.stock_exposure));
   SHEAF_TRY(copy_array(from, desk.sector_exposure, out.sector_exposure));
-  SHEAF_TRY(copy_array(from, desk.total_value, std::span(&out.total_value, 1)));
-  SHEAF_TRY(copy_array(from, desk.total_profit, std::span(&out.total_profit, 1)));
-  const std::size_t scenarios = desk.scenario_profit.size();
-  out.sector_scenario.resize(desk.sector_scenario.size() * scenarios);
-  for (std::size_t k = 0; k < desk.sector_scenario.size(); ++k) {
-    const auto row = std::span(out.sector_scenario).subspan(k * scenarios, scenarios);
-    SHEAF_TRY(copy_array(from, desk.sector_scenario[k], row));
-  }
+  SHEAF_TRY(copy_one(from, desk.total_value, out.total_value));
+  SHEAF_TRY(copy_one(from, desk.total_profit, out.total_profit));
+  SHEAF_TRY(copy_arrays(from, desk.sector_scenario, out.sector_scenario));
   SHEAF_TRY(copy_array(from, desk.scenario_profit, out.scenario_profit));
-  return copy_array(from, desk.value_at_risk, std::span(&out.value_at_risk, 1));
+  return copy_one(from, desk.value_at_risk, out.value_at_risk);
 }
 
 }  // namespace risk_desk

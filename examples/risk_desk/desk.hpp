@@ -16,7 +16,9 @@
 
 namespace risk_desk {
 
-/// Every array has the name of its definition in reference.hpp.
+/// Every array has the name of its definition in reference.hpp. What is one array there is one for
+/// each sector here where a sector's scenarios would otherwise share lines with another's: a line
+/// is the unit of change, and a changed line recomputes whatever reads it.
 struct desk_model {
   sheaf::model model;
 
@@ -31,7 +33,7 @@ struct desk_model {
   sheaf::array<float> position_close;
   sheaf::array<float> position_value;
   sheaf::array<float> position_profit;
-  sheaf::array<float> stock_exposure;
+  std::vector<sheaf::array<float>> stock_exposure;   ///< by sector; an element for each stock
   sheaf::array<float> sector_exposure;
   sheaf::array<float> total_value;
   sheaf::array<float> total_profit;

@@ -27,7 +27,7 @@ using namespace risk_desk;
 constexpr std::size_t sample_count = 200;
 
 constexpr const char* help_text =
-    "usage: risk_desk [--data FILE] [--ticks N] [--threads N]\n"
+    "usage: risk_desk [--data FILE] [--ticks N] [--threads N] [--rows booked|stock]\n"
     "\n"
     "Replays the closing prices of a stock market as ticks against 10000 positions and keeps\n"
     "values, exposures, profit and value-at-risk current at each of them. At the end everything\n"
@@ -37,6 +37,8 @@ constexpr const char* help_text =
     "                 seeded random walk of the same shape, 452 stocks over 1258 days\n"
     "  --ticks N      only the first N ticks\n"
     "  --threads N    threads of a propagation, 0 for one per core; default 1\n"
+    "  --rows ORDER   which position is in which row: booked (default), in the order of booking;\n"
+    "                 stock, those of a stock side by side\n"
     "  --help         this text\n"
     "\n"
     "exit code: 0 all bits equal; 1 bits differ or the engine failed; 2 bad arguments or data\n";
@@ -45,6 +47,7 @@ struct options {
   std::string data;
   std::size_t ticks = std::numeric_limits<std::size_t>::max();
   unsigned threads = 1;
+  bool has_rows_by_stock = false;
   bool wants_help = false;
 };
 
@@ -52,6 +55,16 @@ template <class Number>
 bool parse_number(std::string_view text, Number& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   return error == std::errc{} && end == text.data() + text.size();
+}
+
+/// False where `value` is none that `name` takes.
+bool set_option(options& out, std::string_view name, std::string_view value) {
+  if (name == "--data") out.data = value;
+  if (name == "--data") return !value.empty();
+  if (name == "--ticks") return parse_number(value, out.ticks) && out.ticks != 0;
+  if (name == "--threads") return parse_number(value, out.threads);
+  out.has_rows_by_stock = value == "stock";
+  return value == "stock" || value == "booked";
 }
 
 /// Nothing where the arguments make no sense; the reason is printed.
@@ -63,7 +76,7 @@ std::optional<options> parse_options(int count, char** arguments) {
       out.wants_help = true;
       continue;
     }
-    if (name != "--data" && name != "--ticks" && name != "--threads") {
+    if (name != "--data" && name != "--ticks" && name != "--threads" && name != "--rows") {
       std::fprintf(stderr, "risk_desk: unknown argument %s; --help lists them\n", arguments[i]);
       return std::nullopt;
     }
@@ -71,11 +84,7 @@ std::optional<options> parse_options(int count, char** arguments) {
       std::fprintf(stderr, "risk_desk: %s needs a value\n", arguments[i]);
       return std::nullopt;
     }
-    const std::string_view value = arguments[++i];
-    const bool is_good = name == "--data"    ? (out.data = value, !value.empty())
-                         : name == "--ticks" ? parse_number(value, out.ticks) && out.ticks != 0
-                                             : parse_number(value, out.threads);
-    if (!is_good) {
+    if (!set_option(out, name, arguments[++i])) {
       std::fprintf(stderr, "risk_desk: %s does not take '%s'\n", arguments[i - 1], arguments[i]);
       return std::nullopt;
     }
@@ -96,8 +105,10 @@ void print_input(const market& source, const position_book& book, const options&
   std::printf("market     %zu stocks in %zu sectors, %zu days: %zu ticks, one for each closing\n"
               "           price, day by day, within a day in a seeded random order\n",
               source.stocks, source.sectors.size(), source.days, source.days * source.stocks);
-  std::printf("positions  %zu, long and short, drawn with a fixed seed: nobody's holdings\n",
-              book.size());
+  std::printf("positions  %zu, long and short, drawn with a fixed seed: nobody's holdings; rows\n"
+              "           %s\n",
+              book.size(),
+              chosen.has_rows_by_stock ? "by stock (--rows stock)" : "in the order of booking");
   std::printf("risk       %zu scenarios (the market's own daily returns), 99 %% value-at-risk\n",
               source.scenario_count());
 }
@@ -196,7 +207,9 @@ int check(const replay_input& input, const replay_report& report) {
 }
 
 int run(const market& source, const options& chosen) {
-  const position_book book = draw_positions(source);
+  const position_book booked = draw_positions(source);
+  const position_book book =
+      chosen.has_rows_by_stock ? rows_by_stock(booked, source.stocks) : booked;
   print_input(source, book, chosen);
   const desk_model desk = declare_desk(source, book);
   auto engine = sheaf::engine::open(desk.model, {.threads = chosen.threads});

@@ -157,6 +157,15 @@ position_book draw_positions(const market& source, std::size_t count, std::uint6
   return book;
 }
 
+position_book rows_by_stock(const position_book& booked, std::size_t stocks) {
+  position_book out;
+  for (const std::uint32_t row : group_by(booked.stock_of, stocks).members) {
+    out.stock_of.push_back(booked.stock_of[row]);
+    out.quantity.push_back(booked.quantity[row]);
+  }
+  return out;
+}
+
 std::vector<std::uint32_t> sector_of_position(const market& source, const position_book& book) {
   std::vector<std::uint32_t> out(book.size());
   for (std::size_t i = 0; i < out.size(); ++i)

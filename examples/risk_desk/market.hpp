@@ -95,7 +95,8 @@ struct market {
 /// `stocks` rows of `scenario_count()`: all scenarios of a stock together.
 [[nodiscard]] std::vector<float> scenario_returns(const market& source);
 
-/// Positions in the order they were booked, which is no order of stocks.
+/// Positions, one row each. `draw_positions` gives them in the order they were booked, which is no
+/// order of stocks.
 struct position_book {
   std::vector<std::uint32_t> stock_of;
   std::vector<float> quantity;  ///< 10 to 5000 in tens, long or short; never zero
@@ -105,6 +106,10 @@ struct position_book {
 [[nodiscard]] position_book draw_positions(const market& source,
                                            std::size_t count = position_count,
                                            std::uint64_t seed = position_seed);
+
+/// The same positions with those of a stock in neighbouring rows, in the order they were booked. A
+/// price then reaches one or two lines of an array by position instead of twenty.
+[[nodiscard]] position_book rows_by_stock(const position_book& booked, std::size_t stocks);
 
 /// The sector of each position.
 [[nodiscard]] std::vector<std::uint32_t> sector_of_position(const market& source,

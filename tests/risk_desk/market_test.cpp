@@ -172,6 +172,15 @@ TEST(Positions, AreLongAndShortTensOnEveryStockAndNotSorted) {
   EXPECT_LT(long_count, 5500u);
 }
 
+TEST(Positions, ByStockKeepTheOrderOfBookingWithinAStock) {
+  position_book booked;
+  booked.stock_of = {2, 0, 2, 1, 0};
+  booked.quantity = {10, 20, 30, 40, 50};
+  const position_book rows = rows_by_stock(booked, 4);
+  EXPECT_EQ(rows.stock_of, (std::vector<std::uint32_t>{0, 0, 1, 2, 2}));
+  EXPECT_EQ(rows.quantity, (std::vector<float>{20, 50, 40, 10, 30}));
+}
+
 TEST(Positions, TakeTheSectorOfTheirStock) {
   const market walk = random_walk_market(2, 20, 1);
   const position_book book = draw_positions(walk, 100, 1);
