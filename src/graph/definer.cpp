@@ -397,7 +397,7 @@ void definer::define_gather(const definition_data& computed) {
   }
   const auto table = static_cast<std::uint32_t>(data_.tables.size());
   data_.tables.push_back(std::make_shared<const index_table>(
-      gather_table(computed.indices, operand_length, type_)));
+      gather_table(computed.indices, operand_length)));
   define_fold(operator_kind::gather, semiring_id::sum_product, operand, computed.indices.size(),
               table);
 }

@@ -6,45 +6,43 @@
 namespace sheaf::inline v0 {
 namespace {
 
-/// Calls `visitor(result_element, operand_line)` for every item, result elements rising.
+/// Calls `visitor(result_element, operand_element)` for every item, result elements rising.
 template <class Visitor>
-void for_each_item(const index_table& table, dtype type, Visitor&& visitor) {
-  const unsigned to_line = line_shift - size_shift(type);
-  const auto line_of = [&](std::uint32_t item) {
-    return (table.indices.empty() ? item : table.indices[item]) >> to_line;
+void for_each_item(const index_table& table, Visitor&& visitor) {
+  const auto operand_of = [&](std::uint32_t item) {
+    return table.indices.empty() ? item : table.indices[item];
   };
   if (table.offsets.empty()) {
     const auto count = static_cast<std::uint32_t>(table.indices.size());
-    for (std::uint32_t i = 0; i < count; ++i) visitor(i, line_of(i));
+    for (std::uint32_t i = 0; i < count; ++i) visitor(i, operand_of(i));
     return;
   }
   for (std::uint32_t i = 0; i + 1 < table.offsets.size(); ++i) {
     for (std::uint32_t item = table.offsets[i]; item < table.offsets[i + 1]; ++item) {
-      visitor(i, line_of(item));
+      visitor(i, operand_of(item));
     }
   }
 }
 
-/// Two passes: count per line, then fill. An element is noted once per line because all its items
-/// come together, so a repeat has the same last element.
-void transpose(index_table& table, std::uint64_t operand_length, dtype type) {
-  const unsigned to_line = line_shift - size_shift(type);
-  const auto lines = static_cast<std::size_t>(((operand_length - 1) >> to_line) + 1);
-  table.reach_offsets.assign(lines + 1, 0);
-  std::vector<std::uint32_t> last(lines, no_index);
-  for_each_item(table, type, [&](std::uint32_t element, std::uint32_t line) {
-    if (last[line] == element) return;
-    last[line] = element;
-    ++table.reach_offsets[line + 1];
+/// Two passes: count per operand element, then fill. A result element is noted once per operand
+/// element because all its items come together, so a repeat has the same last element.
+void transpose(index_table& table, std::uint64_t operand_length) {
+  const auto count = static_cast<std::size_t>(operand_length);
+  table.reach_offsets.assign(count + 1, 0);
+  std::vector<std::uint32_t> last(count, no_index);
+  for_each_item(table, [&](std::uint32_t element, std::uint32_t operand) {
+    if (last[operand] == element) return;
+    last[operand] = element;
+    ++table.reach_offsets[operand + 1];
   });
-  for (std::size_t i = 1; i <= lines; ++i) table.reach_offsets[i] += table.reach_offsets[i - 1];
+  for (std::size_t i = 1; i <= count; ++i) table.reach_offsets[i] += table.reach_offsets[i - 1];
   table.reach_elements.resize(table.reach_offsets.back());
   std::vector<std::uint32_t> next(table.reach_offsets.begin(), table.reach_offsets.end() - 1);
   std::fill(last.begin(), last.end(), no_index);
-  for_each_item(table, type, [&](std::uint32_t element, std::uint32_t line) {
-    if (last[line] == element) return;
-    last[line] = element;
-    table.reach_elements[next[line]++] = element;
+  for_each_item(table, [&](std::uint32_t element, std::uint32_t operand) {
+    if (last[operand] == element) return;
+    last[operand] = element;
+    table.reach_elements[next[operand]++] = element;
   });
 }
 
@@ -66,11 +64,10 @@ std::vector<std::uint32_t> split_groups(std::span<const std::uint32_t> group_end
 
 }  // namespace
 
-index_table gather_table(std::vector<std::uint32_t> indices, std::uint64_t operand_length,
-                         dtype type) {
+index_table gather_table(std::vector<std::uint32_t> indices, std::uint64_t operand_length) {
   index_table table;
   table.indices = std::move(indices);
-  transpose(table, operand_length, type);
+  transpose(table, operand_length);
   return table;
 }
 
@@ -85,7 +82,7 @@ std::vector<segment_level> segment_levels(const segment_table& groups,
     segment_level& level = levels.emplace_back();
     ends = split_groups(ends, run, level.table.offsets);
     if (levels.size() == 1) level.table.indices = groups.members;
-    transpose(level.table, length, type);
+    transpose(level.table, length);
     level.length = length = ends.back();
     run = fold_block_items_max;
   } while (length != group_count);

@@ -1,8 +1,8 @@
 /// \file
 /// Builds the index tables of `gather` and `segment_fold` (see `plan.hpp`).
 ///
-/// The transpose lists, per line of the operand, the result elements that read it: each once,
-/// rising. Cost: O(items + operand lines).
+/// The transpose lists, per element of the operand, the result elements that read it: each once,
+/// rising. Cost: O(items + operand elements).
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ namespace sheaf::inline v0 {
 
 /// Result element i is operand element `indices[i]`; all below `operand_length`.
 [[nodiscard]] index_table gather_table(std::vector<std::uint32_t> indices,
-                                       std::uint64_t operand_length, dtype type);
+                                       std::uint64_t operand_length);
 
 /// One step of a segment reduction: its table, and how many partials it leaves, group after group.
 struct segment_level {

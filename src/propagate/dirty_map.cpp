@@ -112,14 +112,23 @@ void dirty_map::push_indexed(const plan_node& node, const plan_operation& op,
   const unsigned element_shift = plan_.operations[node.operation].element_shift;
   std::uint64_t* elements = element_masks_ + plan_.indexed_begin[plan_.node_index(node)];
   const std::uint64_t first = std::uint64_t{page} * lines_of(operand.page);
+  const std::uint64_t* tracked = plan_.tracked_elements(operand.producer, changed_elements_);
+  const std::uint64_t length = table.reach_offsets.size() - 1;
   for_each_line(changed, [&](unsigned line) {
-    const std::uint32_t last = table.reach_offsets[first + line + 1];
-    for (std::uint32_t i = table.reach_offsets[first + line]; i < last; ++i) {
-      const std::uint32_t element = table.reach_elements[i];
-      const std::uint32_t result_line = element >> element_shift;
-      elements[result_line] |= std::uint64_t{1} << (element & ((1u << element_shift) - 1));
-      mark(node.slot + (result_line >> static_cast<unsigned>(op.page)),
-           line_mask{1} << (result_line & (lines_of(op.page) - 1)));
+    const std::uint64_t line_first = (first + line) << element_shift;
+    const auto valid = static_cast<unsigned>(
+        std::min<std::uint64_t>(std::uint64_t{1} << element_shift, length - line_first));
+    std::uint64_t from = first_lines(valid);
+    if (tracked != nullptr) from &= tracked[first + line];
+    for (; from != 0; from &= from - 1) {
+      const std::uint64_t at = line_first + static_cast<unsigned>(std::countr_zero(from));
+      for (std::uint32_t i = table.reach_offsets[at]; i < table.reach_offsets[at + 1]; ++i) {
+        const std::uint32_t element = table.reach_elements[i];
+        const std::uint32_t result_line = element >> element_shift;
+        elements[result_line] |= std::uint64_t{1} << (element & ((1u << element_shift) - 1));
+        mark(node.slot + (result_line >> static_cast<unsigned>(op.page)),
+             line_mask{1} << (result_line & (lines_of(op.page) - 1)));
+      }
     }
   });
 }

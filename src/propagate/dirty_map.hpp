@@ -18,8 +18,12 @@ namespace sheaf::inline v0 {
 class dirty_map {
  public:
   dirty_map(const resolved_plan& plan, line_mask* masks, std::uint64_t* element_masks,
-            dirty_set& dirty)
-      : plan_(plan), masks_(masks), element_masks_(element_masks), dirty_(dirty) {}
+            const std::uint64_t* changed_elements, dirty_set& dirty)
+      : plan_(plan),
+        masks_(masks),
+        element_masks_(element_masks),
+        changed_elements_(changed_elements),
+        dirty_(dirty) {}
 
   /// Marks what `changed` lines of page `page` of `producer` reach.
   void push(std::uint32_t producer, std::uint32_t page, line_mask changed) noexcept;
@@ -61,6 +65,7 @@ class dirty_map {
   const resolved_plan& plan_;
   line_mask* masks_;
   std::uint64_t* element_masks_;
+  const std::uint64_t* changed_elements_;
   dirty_set& dirty_;
 };
 

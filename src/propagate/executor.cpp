@@ -37,8 +37,11 @@ executor::state::state(std::shared_ptr<const resolved_plan> resolved, frame_stor
           plan_->indexed_lines, 1))),
       dirty_(graph_.slot_count),
       pulled_(static_cast<std::uint32_t>(graph_.levels.size())),
-      map_(*plan_, masks_.get(), element_masks_.get(), dirty_) {
-  const page_space space{frames_.frames(), &frames_, false, masks_.get(), element_masks_.get()};
+      changed_elements_(std::make_unique<std::uint64_t[]>(std::max<std::uint64_t>(
+          plan_->tracked_lines, 1))),
+      map_(*plan_, masks_.get(), element_masks_.get(), changed_elements_.get(), dirty_) {
+  const page_space space{frames_.frames(), &frames_, false, masks_.get(),
+                         element_masks_.get(), changed_elements_.get()};
   for (unsigned worker = 0; worker < options.threads; ++worker) {
     runners_.push_back(std::make_unique<page_runner>(*plan_, space));
     logs_.push_back(&runners_.back()->log());
@@ -127,6 +130,10 @@ void executor::state::find_runs() {
       for (std::uint32_t k = 1; same && k < segment.node_count; ++k) {
         same = nodes[k].operation == nodes[0].operation;
       }
+      for (std::uint32_t k = 0; same && k < segment.node_count; ++k) {
+        same = plan_->tracked_begin.empty() ||
+               plan_->tracked_begin[segment.node_begin + k] == no_index;
+      }
       run_of_segment_[i] = same;
     }
   }
@@ -186,12 +193,10 @@ status executor::state::run_level(std::uint32_t index, direction how, host_calls
   if (special != no_index && how != direction::marked && calls == host_calls::marked) {
     for (const std::uint32_t index_of_node : pushed_only_[special]) {
       const plan_node& node = graph_.nodes[index_of_node];
-      const plan_operation& op = graph_.operation_of(node);
-      // A full level recomputes indexed nodes anyway; a host function is called where it is reached.
-      if (how == direction::pull || op.kind == operator_kind::host) map_.push_into(node, op);
+      map_.push_into(node, graph_.operation_of(node));
     }
   }
-  for (auto& runner : runners_) runner->set_whole(how == direction::full);
+  for (auto& runner : runners_) runner->set_whole(calls == host_calls::all);
   if (pool_ && work_estimate(level, how) >= parallel_work_min) {
     run_parallel(level, how, tally);
   } else {
@@ -327,10 +332,11 @@ line_mask executor::state::run_slot(page_runner& runner, const plan_segment& seg
   const plan_operation& op = graph_.operation_of(node);
   line_mask mask = 0;
   if (SHEAF_UNLIKELY(op.kind == operator_kind::host)) return masks_[slot];
-  if (how == direction::full) {
-    mask = plan_->lines_of_page(op, here.page);
-  } else if (dirty_map::is_pushed_only(op)) {
+  // A full level is one most of whose lines are dirty; that says nothing of what an index reaches.
+  if (dirty_map::is_pushed_only(op) && !runner.is_whole()) {
     mask = masks_[slot];
+  } else if (how == direction::full) {
+    mask = plan_->lines_of_page(op, here.page);
   } else {
     mask = map_.pull(node, op, here.page);
   }

@@ -97,6 +97,7 @@ struct executor::state {
   std::unique_ptr<std::uint64_t[]> element_masks_;
   dirty_set dirty_;
   dirty_set pulled_;                 ///< levels that will pull
+  std::unique_ptr<std::uint64_t[]> changed_elements_;  ///< of lines in the masks of tracked nodes
   dirty_map map_;
 
   std::vector<std::unique_ptr<page_runner>> runners_;

@@ -13,6 +13,30 @@ void page_runner::line_aligned_delete::operator()(std::byte* bytes) const noexce
 namespace {
 constexpr std::size_t page_size_max = page_lines_max * line_size;
 
+template <class Bits>
+std::uint64_t differing_elements(const std::byte* a, const std::byte* b) noexcept {
+  std::uint64_t elements = 0;
+  for (unsigned i = 0; i < line_size / sizeof(Bits); ++i) {
+    Bits left, right;
+    std::memcpy(&left, a + i * sizeof(Bits), sizeof(Bits));
+    std::memcpy(&right, b + i * sizeof(Bits), sizeof(Bits));
+    elements |= std::uint64_t{left != right} << i;
+  }
+  return elements;
+}
+
+/// Notes for every changed line which of its elements differ.
+void note_elements(std::uint64_t* noted, const std::byte* old_page, const std::byte* new_page,
+                   line_mask changed, unsigned element_size_shift) noexcept {
+  for_each_line(changed, [&](unsigned line) {
+    const std::byte* a = old_page + line * line_size;
+    const std::byte* b = new_page + line * line_size;
+    noted[line] = element_size_shift == 0   ? differing_elements<std::uint8_t>(a, b)
+                  : element_size_shift == 2 ? differing_elements<std::uint32_t>(a, b)
+                                            : differing_elements<std::uint64_t>(a, b);
+  });
+}
+
 void copy_lines(std::byte* to, const std::byte* from, line_mask lines) noexcept {
   for_each_line(lines, [&](unsigned line) {
     std::memcpy(to + line * line_size, from + line * line_size, line_size);
@@ -38,6 +62,15 @@ page_runner::page_runner(const resolved_plan& plan, const page_space& space)
   pointers_.resize(operands_max);
 }
 
+/// Where the changed elements of a page are noted, or null.
+std::uint64_t* page_runner::tracked_page(const plan_node& node, const plan_operation& op,
+                                         std::uint32_t page) const noexcept {
+  if (space_.changed_elements == nullptr) return nullptr;
+  std::uint64_t* all = plan_.tracked_elements(
+      plan_.graph->source_count() + plan_.node_index(node), space_.changed_elements);
+  return all == nullptr ? nullptr : all + std::uint64_t{page} * lines_of(op.page);
+}
+
 line_mask page_runner::run(const plan_node& node, const plan_operation& op, std::uint32_t page,
                            line_mask mask) noexcept {
   const resolved_operation& body = plan_.operations[node.operation];
@@ -50,14 +83,20 @@ line_mask page_runner::run(const plan_node& node, const plan_operation& op, std:
   }
   ++counters_.pages_recomputed;
   line_mask changed = 0;
-  if (space_.is_private || space_.store->all_in_place() ||
-      space_.store->changes_in_place(slot, op.page)) {
+  const bool in_place = space_.is_private || space_.store->all_in_place() ||
+                        space_.store->changes_in_place(slot, op.page);
+  std::uint64_t* const tracked = tracked_page(node, op, page);
+  if (in_place && tracked == nullptr) {
     changed = compute(node, op, body, page, task);
   } else {
     task.out = page_scratch_;
     changed = compute(node, op, body, page, task);
+    if (tracked != nullptr) {
+      note_elements(tracked, current, page_scratch_, changed, size_shift(op.type));
+    }
     if (changed != 0) {
-      copy_lines(space_.store->replace(slot, op.page, changed, log_), page_scratch_, changed);
+      copy_lines(in_place ? current : space_.store->replace(slot, op.page, changed, log_),
+                 page_scratch_, changed);
     }
   }
   count(op, mask, changed);

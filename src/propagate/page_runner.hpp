@@ -51,15 +51,27 @@ struct resolved_plan {
   std::vector<resolved_operation> operations;
   std::vector<std::uint32_t> indexed_begin;  ///< per node, into element masks; empty without any
   std::uint64_t indexed_lines = 0;           ///< result lines of all indexed nodes
+  std::vector<std::uint32_t> tracked_begin;  ///< per node that an indexed one reads, into changed
+                                             ///< elements, else no_index; empty without any
+  std::uint64_t tracked_lines = 0;           ///< result lines of all such nodes
   std::vector<std::uint32_t> array_of_producer;
 
   [[nodiscard]] static result<std::shared_ptr<const resolved_plan>> resolve(
       std::shared_ptr<const plan> graph, std::shared_ptr<const model_data> model, isa set);
+  /// Finds the nodes that note changed elements. O(nodes).
+  void find_tracked(const plan& of);
   /// The lines of `page` of a result that hold elements.
   [[nodiscard]] line_mask lines_of_page(const plan_operation& op, std::uint32_t page) const noexcept {
     const resolved_operation& known =
         operations[static_cast<std::size_t>(&op - graph->operations.data())];
     return page + 1 == op.page_count ? known.last_lines : known.page_lines;
+  }
+  /// Where a node notes which elements of a line changed; null for one that does not, and sources.
+  template <class Word>
+  [[nodiscard]] Word* tracked_elements(std::uint32_t producer, Word* all) const noexcept {
+    if (tracked_begin.empty() || graph->is_source(producer)) return nullptr;
+    const std::uint32_t begin = tracked_begin[producer - graph->source_count()];
+    return begin == no_index ? nullptr : all + begin;
   }
   [[nodiscard]] std::uint32_t node_index(const plan_node& node) const noexcept {
     return static_cast<std::uint32_t>(&node - graph->nodes.data());
@@ -73,6 +85,7 @@ struct page_space {
   bool is_private = false;                    ///< frames belong to the caller: always in place
   const line_mask* masks = nullptr;           ///< changed lines by slot; null: take all as changed
   std::uint64_t* element_masks = nullptr;     ///< of indexed nodes; null: all elements
+  std::uint64_t* changed_elements = nullptr;  ///< of tracked nodes; null: not asked for
 };
 
 class page_runner {
@@ -111,6 +124,8 @@ class page_runner {
   struct alignas(line_size) line_storage {
     std::byte bytes[line_size];
   };
+  [[nodiscard]] std::uint64_t* tracked_page(const plan_node& node, const plan_operation& op,
+                                            std::uint32_t page) const noexcept;
   void count(const plan_operation& op, line_mask asked, line_mask changed) noexcept;
   void gather_host_operands(const plan_node& node, const plan_operation& op);
   [[nodiscard]] status call_host(const plan_node& node, const plan_operation& op);

@@ -76,6 +76,21 @@ bool is_indexed(const plan_operation& op) noexcept {
 
 }  // namespace
 
+void resolved_plan::find_tracked(const plan& of) {
+  tracked_begin.resize(of.nodes.size(), no_index);
+  for (std::uint32_t i = 0; i < of.eager_node_count; ++i) {
+    if (!is_indexed(of.operation_of(of.nodes[i]))) continue;
+    const std::uint32_t producer =
+        of.operand_details[of.operands[of.nodes[i].operand_begin]].producer;
+    if (of.is_source(producer)) continue;
+    std::uint32_t& begin = tracked_begin[producer - of.source_count()];
+    if (begin != no_index) continue;
+    const plan_operation& op = of.operation_of(of.node_of(producer));
+    begin = static_cast<std::uint32_t>(tracked_lines);
+    tracked_lines += std::uint64_t{op.page_count} * lines_of(op.page);
+  }
+}
+
 result<std::shared_ptr<const resolved_plan>> resolved_plan::resolve(
     std::shared_ptr<const plan> graph, std::shared_ptr<const model_data> model, isa set) {
   auto out = std::make_shared<resolved_plan>();
@@ -99,6 +114,7 @@ result<std::shared_ptr<const resolved_plan>> resolved_plan::resolve(
       out->indexed_lines += std::uint64_t{op.page_count} * lines_of(op.page);
     }
   }
+  if (any_indexed) out->find_tracked(*graph);
   out->array_of_producer.resize(graph->sources.size() + graph->nodes.size(), no_index);
   for (std::size_t array = 0; array < graph->producer_of_array.size(); ++array) {
     const std::uint32_t producer = graph->producer_of_array[array];

@@ -121,6 +121,9 @@ status page_runner::run_host(const plan_node& node, const plan_operation& op, li
         std::memcpy(to + line * line_size, page_scratch_ + line * line_size, line_size);
       });
     }
+    if (std::uint64_t* tracked = tracked_page(node, op, page); tracked != nullptr) {
+      for_each_line(changed[page], [&](unsigned line) { tracked[line] = ~std::uint64_t{0}; });
+    }
     count(op, task.mask, changed[page]);
   }
   return {};

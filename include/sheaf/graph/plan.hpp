@@ -59,13 +59,13 @@ struct plan_operand {
 };
 
 /// Static structure of gather and segment_fold: which operand elements make a result element, and
-/// the transpose, which says what a changed operand line reaches.
+/// the transpose, which says what a changed operand element reaches.
 struct index_table {
   std::vector<std::uint32_t> offsets;  ///< result element i reads items [offsets[i], offsets[i+1]);
                                        ///< empty for gather (one item each)
   std::vector<std::uint32_t> indices;  ///< operand element per item; empty: item j is element j
-  std::vector<std::uint32_t> reach_offsets;   ///< per operand line, plus one
-  std::vector<std::uint32_t> reach_elements;  ///< result elements, rising, each once per line
+  std::vector<std::uint32_t> reach_offsets;   ///< per operand element, plus one
+  std::vector<std::uint32_t> reach_elements;  ///< result elements, rising, each once
 };
 
 struct plan_operation {
