@@ -74,14 +74,12 @@ bool engine_core::can_fail(const delta& changes) const noexcept {
                      });
 }
 
-/// Every page of the engine is the cheap bound. Only where the budget does not hold that much is the
-/// dirty cone of this delta counted exactly.
+/// Every page of the engine is the cheap bound. Only where the budget does not hold that much are
+/// the frames for the dirty cone of this delta counted exactly.
 status engine_core::reserve_frames(const delta& changes) {
-  if (frames_->reserve(executor_->page_counts(), executor_->logs()).is_ok()) return {};
+  if (frames_->reserve(executor_->whole_demand(), executor_->logs()).is_ok()) return {};
   mark_pieces(changes);
-  std::uint64_t counts[page_class_count];
-  executor_->count_cone(counts);
-  return frames_->reserve(counts, executor_->logs());
+  return frames_->reserve(executor_->count_cone(), executor_->logs());
 }
 
 void engine_core::mark_pieces(const delta& changes) {

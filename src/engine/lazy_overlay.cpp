@@ -25,9 +25,15 @@ lazy_overlay::lazy_overlay(std::shared_ptr<const resolved_plan> plan, frame_stor
       known_(plan_->graph->slot_count, false) {}
 
 lazy_overlay::~lazy_overlay() {
-  for (const owned_frame& owned : owned_) {
-    frames_.allocator().deallocate(owned.page, owned.frame);
+  const mutex_lock lock(mutex_);
+  drop_frames(0);
+}
+
+void lazy_overlay::drop_frames(std::size_t from) {
+  for (std::size_t i = from; i < owned_.size(); ++i) {
+    frames_.allocator().deallocate(owned_[i].page, owned_[i].frame);
   }
+  owned_.resize(from);
 }
 
 status lazy_overlay::require(std::uint32_t node) {
@@ -110,6 +116,7 @@ void lazy_overlay::resolve(std::uint32_t slot, std::uint32_t pages, page_class p
   known_[slot] = true;
 }
 
+/// A failure gives the frames back: the array may be asked for again.
 status lazy_overlay::compute(std::uint32_t index) {
   const plan& graph = *plan_->graph;
   const plan_node& node = graph.nodes[index];
@@ -117,6 +124,18 @@ status lazy_overlay::compute(std::uint32_t index) {
   visit_operands(graph, node, [&](std::uint32_t slot, std::uint32_t pages, page_class page) {
     resolve(slot, pages, page);
   });
+  const std::size_t owned_before = owned_.size();
+  owned_.reserve(owned_before + op.page_count);
+  const status filled = fill(node, op);
+  if (!filled.is_ok()) {
+    drop_frames(owned_before);
+    return filled;
+  }
+  known_[node.slot] = true;
+  return {};
+}
+
+status lazy_overlay::fill(const plan_node& node, const plan_operation& op) {
   for (std::uint32_t page = 0; page < op.page_count; ++page) {
     const frame_id frame = frames_.allocator().allocate_zeroed(op.page);
     if (frame == no_frame) return frames_.allocator().exhausted_status(op.page);
@@ -133,7 +152,6 @@ status lazy_overlay::compute(std::uint32_t index) {
       runner.run(node, op, page, plan_->lines_of_page(op, page));
     }
   }
-  known_[node.slot] = true;
   return {};
 }
 

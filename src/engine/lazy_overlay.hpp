@@ -46,6 +46,9 @@ class lazy_overlay {
   [[nodiscard]] std::vector<std::uint32_t> missing(std::uint32_t node) const
       SHEAF_REQUIRES(mutex_);
   [[nodiscard]] status compute(std::uint32_t node) SHEAF_REQUIRES(mutex_);
+  [[nodiscard]] status fill(const plan_node& node, const plan_operation& op)
+      SHEAF_REQUIRES(mutex_);
+  void drop_frames(std::size_t from) SHEAF_REQUIRES(mutex_);
   void resolve(std::uint32_t slot, std::uint32_t pages, page_class page) SHEAF_REQUIRES(mutex_);
 
   // Constant after construction.

@@ -105,13 +105,13 @@ void frame_store::begin_commit(std::uint64_t epoch, std::uint64_t newest_pinned)
   newest_pinned_ = newest_pinned;
 }
 
-status frame_store::reserve(std::span<const std::uint64_t, page_class_count> counts,
+status frame_store::reserve(const frame_demand& demand,
                             std::span<frame_log* const> logs) noexcept {
   std::uint64_t bytes = 0;
   std::uint64_t pages = 0;
   for (unsigned size = 0; size < page_class_count; ++size) {
-    bytes += counts[size] * bytes_of(static_cast<page_class>(size));
-    pages += counts[size];
+    bytes += demand.replaced[size] * bytes_of(static_cast<page_class>(size));
+    pages += demand.replaced[size];
   }
   if (history_bytes() + bytes > history_bytes_max_) {
     return make_status(status_code::history_full, subsystem::page,
@@ -129,13 +129,13 @@ status frame_store::reserve(std::span<const std::uint64_t, page_class_count> cou
                        static_cast<unsigned long long>(pages));
   }
   for (unsigned size = 0; size < page_class_count; ++size) {
-    if (counts[size] == 0) continue;
-    if (status got = allocator_->reserve(static_cast<page_class>(size), counts[size]);
-        !got.is_ok()) {
+    const std::uint64_t count = demand.replaced[size] - demand.with_spare[size];
+    if (count == 0) continue;
+    if (status got = allocator_->reserve(static_cast<page_class>(size), count); !got.is_ok()) {
       unreserve_rest();
       return got;
     }
-    reserved_[size] = counts[size];
+    reserved_[size] = count;
   }
   return {};
 }

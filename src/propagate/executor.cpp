@@ -58,7 +58,7 @@ executor::state::state(std::shared_ptr<const resolved_plan> resolved, frame_stor
     level_lines_.push_back(0);
   }
   for (const plan_source& source : graph_.sources) {
-    page_counts_[static_cast<unsigned>(source.page)] += source.page_count;
+    whole_demand_.replaced[static_cast<unsigned>(source.page)] += source.page_count;
     level_lines_[0] += (source.length << size_shift(source.type)) / line_size + 1;
     std::fill_n(page_of_slot_.begin() + source.slot, source.page_count, source.page);
   }
@@ -67,7 +67,7 @@ executor::state::state(std::shared_ptr<const resolved_plan> resolved, frame_stor
     const plan_operation& op = graph_.operation_of(node);
     std::fill_n(page_of_slot_.begin() + node.slot, op.page_count, op.page);
     if (index >= graph_.eager_node_count) continue;
-    page_counts_[static_cast<unsigned>(op.page)] += op.page_count;
+    whole_demand_.replaced[static_cast<unsigned>(op.page)] += op.page_count;
     derived_pages_ += op.page_count;
     const std::uint32_t level = level_of(node.slot);
     level_lines_[level] += (op.length << size_shift(op.type)) / line_size + 1;

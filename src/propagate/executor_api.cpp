@@ -16,8 +16,7 @@ void executor::state::clear(bool note) noexcept {
 }
 
 /// Follows the marks as if every line that is recomputed differed: the same maps, no bodies.
-void executor::state::count_cone(std::span<std::uint64_t, page_class_count> counts) noexcept {
-  std::fill(counts.begin(), counts.end(), std::uint64_t{0});
+frame_demand executor::state::count_cone() noexcept {
   const std::uint32_t end = graph_.levels.empty() ? 0 : graph_.levels.back().slot_end;
   for (std::uint32_t level = 0; level < graph_.levels.size();) {
     push_level(level);
@@ -36,11 +35,13 @@ void executor::state::count_cone(std::span<std::uint64_t, page_class_count> coun
       }
     }
   }
+  frame_demand demand;
   dirty_.drain([&](std::uint32_t slot) {
-    ++counts[static_cast<unsigned>(page_of_slot_[slot])];
+    frames_.add_demand(slot, page_of_slot_[slot], demand);
     masks_[slot] = 0;
   });
   std::fill_n(element_masks_.get(), plan_->indexed_lines, std::uint64_t{0});
+  return demand;
 }
 
 result<audit_report> executor::state::audit() {
@@ -87,9 +88,7 @@ line_mask* executor::masks() noexcept { return state_->masks_.get(); }
 void executor::mark(std::uint32_t slot) noexcept { state_->dirty_.insert(slot); }
 status executor::propagate() { return state_->propagate(); }
 status executor::recompute() { return state_->recompute(); }
-void executor::count_cone(std::span<std::uint64_t, page_class_count> counts) noexcept {
-  state_->count_cone(counts);
-}
+frame_demand executor::count_cone() noexcept { return state_->count_cone(); }
 void executor::finish(bool note) noexcept { state_->clear(note); }
 void executor::discard() noexcept {
   state_->clear(false);
@@ -101,9 +100,7 @@ std::uint64_t executor::derived_page_count() const noexcept { return state_->der
 const std::shared_ptr<const resolved_plan>& executor::plan_in_use() const noexcept {
   return state_->plan_;
 }
-std::span<const std::uint64_t, page_class_count> executor::page_counts() const noexcept {
-  return state_->page_counts_;
-}
+const frame_demand& executor::whole_demand() const noexcept { return state_->whole_demand_; }
 std::size_t executor::scheduling_bytes() const noexcept {
   return state_->dirty_.byte_size() + state_->pulled_.byte_size() +
          state_->graph_.slot_count * sizeof(line_mask) +

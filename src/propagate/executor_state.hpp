@@ -34,7 +34,7 @@ struct executor::state {
 
   status propagate();
   status recompute();
-  void count_cone(std::span<std::uint64_t, page_class_count> counts) noexcept;
+  frame_demand count_cone() noexcept;
   void clear(bool note) noexcept;
   result<audit_report> audit();
 
@@ -89,7 +89,7 @@ struct executor::state {
   std::vector<std::uint32_t> level_has_pushed_only_;     ///< per level: index there, or no_index
   std::vector<page_class> page_of_slot_;
   std::vector<std::uint8_t> run_of_segment_;
-  std::uint64_t page_counts_[page_class_count] = {};
+  frame_demand whole_demand_;
   std::uint64_t derived_pages_ = 0;
 
   // Between the marks and `finish`.

@@ -71,6 +71,12 @@ struct frame_swap {
   page_class page;
 };
 
+/// How many pages a commit may replace, by size class.
+struct frame_demand {
+  std::uint64_t replaced[page_class_count] = {};
+  std::uint64_t with_spare[page_class_count] = {};  ///< of these, pages that need no new frame
+};
+
 /// What one worker did in one commit.
 struct frame_log {
   std::vector<frame_swap> swaps;
@@ -111,14 +117,20 @@ class frame_store {
   /// Begins a commit at `epoch`. Frames born at or before `newest_pinned` get replaced, others change
   /// in place (0: all change in place).
   void begin_commit(std::uint64_t epoch, std::uint64_t newest_pinned) noexcept;
-  /// Sets aside frames and room in each of `logs` for `counts` replacements by size class;
+  /// Sets aside frames and room in each of `logs` for replacements of pages, by size class;
   /// `out_of_memory` or `history_full` with nothing changed. Afterwards `replace` cannot fail.
-  [[nodiscard]] status reserve(std::span<const std::uint64_t, page_class_count> counts,
+  [[nodiscard]] status reserve(const frame_demand& demand,
                                std::span<frame_log* const> logs) noexcept;
 
   [[nodiscard]] bool all_in_place() const noexcept { return newest_pinned_ == 0; }
   [[nodiscard]] bool changes_in_place(std::uint32_t slot, page_class page) const noexcept {
     return meta(page, table_[slot]).birth > newest_pinned_;
+  }
+  /// Counts `slot` where this commit would have to replace it.
+  void add_demand(std::uint32_t slot, page_class page, frame_demand& to) const noexcept {
+    if (changes_in_place(slot, page)) return;
+    ++to.replaced[static_cast<unsigned>(page)];
+    to.with_spare[static_cast<unsigned>(page)] += meta(page, table_[slot]).spare != none;
   }
   /// Gives `slot` a frame of this commit and returns its address. Lines outside `overwritten` hold
   /// the old content; those inside hold anything.

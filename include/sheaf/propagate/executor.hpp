@@ -72,9 +72,9 @@ class executor {
   [[nodiscard]] status propagate();
   /// Runs every level whole, whatever is marked.
   [[nodiscard]] status recompute();
-  /// Counts by size class the pages the marks can reach at most, sources included, as if no line
-  /// were cut off. Clears all marks.
-  void count_cone(std::span<std::uint64_t, page_class_count> counts) noexcept;
+  /// Counts the pages the marks can reach at most, sources included, as if no line were cut off, and
+  /// that the commit the frame store is in would have to replace. Clears all marks.
+  [[nodiscard]] frame_demand count_cone() noexcept;
 
   /// Clears masks and marks. `note`: tells the frame store what changed, for its spares.
   void finish(bool note) noexcept;
@@ -87,8 +87,8 @@ class executor {
   [[nodiscard]] std::span<frame_log* const> logs() noexcept;
   /// What the workers counted since the last call.
   [[nodiscard]] work_counters take_counters() noexcept;
-  /// Eager derived pages and source pages by size class: the bound of any commit.
-  [[nodiscard]] std::span<const std::uint64_t, page_class_count> page_counts() const noexcept;
+  /// All eager derived pages and source pages: the bound of any commit.
+  [[nodiscard]] const frame_demand& whole_demand() const noexcept;
   [[nodiscard]] std::uint64_t derived_page_count() const noexcept;
   [[nodiscard]] const std::shared_ptr<const resolved_plan>& plan_in_use() const noexcept;
   /// Bytes of masks and dirty bits.
