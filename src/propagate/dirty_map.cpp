@@ -112,7 +112,8 @@ void dirty_map::push_indexed(const plan_node& node, const plan_operation& op,
   const unsigned element_shift = plan_.operations[node.operation].element_shift;
   std::uint64_t* elements = element_masks_ + plan_.indexed_begin[plan_.node_index(node)];
   const std::uint64_t first = std::uint64_t{page} * lines_of(operand.page);
-  const std::uint64_t* tracked = plan_.tracked_elements(operand.producer, changed_elements_);
+  const std::uint64_t* tracked =
+      whole_lines_ ? nullptr : plan_.tracked_elements(operand.producer, changed_elements_);
   const std::uint64_t length = table.reach_offsets.size() - 1;
   for_each_line(changed, [&](unsigned line) {
     const std::uint64_t line_first = (first + line) << element_shift;

@@ -25,6 +25,9 @@ class dirty_map {
         changed_elements_(changed_elements),
         dirty_(dirty) {}
 
+  /// While set, every element of a changed line counts as changed, whatever its producer noted.
+  void set_whole_lines(bool whole) noexcept { whole_lines_ = whole; }
+
   /// Marks what `changed` lines of page `page` of `producer` reach.
   void push(std::uint32_t producer, std::uint32_t page, line_mask changed) noexcept;
   /// Marks what the changed pages of the operands of `node` reach in it; for the kinds whose pull
@@ -67,6 +70,7 @@ class dirty_map {
   std::uint64_t* element_masks_;
   const std::uint64_t* changed_elements_;
   dirty_set& dirty_;
+  bool whole_lines_ = false;
 };
 
 }  // namespace sheaf::inline v0

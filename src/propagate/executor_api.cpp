@@ -18,6 +18,7 @@ void executor::state::clear(bool note) noexcept {
 /// Follows the marks as if every line that is recomputed differed: the same maps, no bodies.
 frame_demand executor::state::count_cone() noexcept {
   const std::uint32_t end = graph_.levels.empty() ? 0 : graph_.levels.back().slot_end;
+  map_.set_whole_lines(true);
   for (std::uint32_t level = 0; level < graph_.levels.size();) {
     push_level(level);
     const std::uint32_t next = dirty_.next(graph_.levels[level].slot_end);
@@ -35,6 +36,7 @@ frame_demand executor::state::count_cone() noexcept {
       }
     }
   }
+  map_.set_whole_lines(false);
   frame_demand demand;
   dirty_.drain([&](std::uint32_t slot) {
     frames_.add_demand(slot, page_of_slot_[slot], demand);

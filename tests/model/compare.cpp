@@ -18,7 +18,8 @@ class comparison {
 
   /// Elements [first, first + found.size()).
   void check(std::span<const T> found, std::uint64_t first) const {
-    require((first + found.size()) * sizeof(T) <= expected_.size(), where(first) + "is past the end");
+    require((first + found.size()) * sizeof(T) <= expected_.size(),
+            where(first) + "is past the end");
     const std::byte* want = expected_.data() + first * sizeof(T);
     if (std::memcmp(found.data(), want, found.size_bytes()) == 0) return;
     for (std::size_t i = 0; i < found.size(); ++i) {

@@ -59,5 +59,25 @@ TEST(Found, CountingReachedPagesCountsNoLinePastTheEndOfAnArray) {
   EXPECT_EQ(before.get(twice).value(), 0u);
 }
 
+/// The count comes before the bodies: what they will note as changed elements is not known yet.
+TEST(Found, CountingReachedPagesCountsWhatIndexesADerivedArray) {
+  model declared;
+  const auto a = declared.source<std::uint32_t>("a", 64, {.page = page_class::b64});
+  const auto doubled = declared.derive("doubled", a + a);
+  const auto picked = declared.derive("picked", gather(doubled, {5, 17, 40}));
+  const auto far = declared.source<std::uint32_t>("far", 100'000);
+  // A page each of `a`, `doubled` and `picked`; far less than one version of everything.
+  auto opened = engine::open(declared, {.history_bytes_max = 3 * 64});
+  ASSERT_TRUE(opened) << opened.error().message();
+  const auto before = opened->snapshot();
+  auto txn = opened->begin();
+  txn.set(a, {.index = 17}, 21);
+  const auto done = std::move(txn).commit();
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(opened->snapshot().get(picked, 1).value(), 42u);
+  EXPECT_EQ(before.get(picked, 1).value(), 0u);
+  EXPECT_EQ(before.get(far).value(), 0u);
+}
+
 }  // namespace
 }  // namespace sheaf

@@ -70,6 +70,20 @@ TEST_P(RandomPrograms, ReadTheSameBitsAsANaiveEngineThatRecomputesEverything) {
   if (!chosen && failures == 0) expect_all_covered(covered);
 }
 
+/// The figures of a commit count pages and lines, so nothing but the calls decides them.
+TEST(RandomProgram, CountsTheSameWorkOnEveryBackendAndThreadCount) {
+  const std::uint64_t first = from_environment("SHEAF_MODEL_SEED", 3);
+  for (std::uint64_t seed = first; seed < first + 41; ++seed) {
+    coverage reference;
+    ASSERT_EQ(run_program(seed, reference, {sheaf::isa::scalar, 1}), "") << "seed " << seed;
+    for (const sheaf::isa set : {sheaf::isa::avx2, sheaf::isa::avx512}) {
+      coverage other;
+      ASSERT_EQ(run_program(seed, other, {set, 4}), "") << "seed " << seed;
+      EXPECT_TRUE(other.work == reference.work) << "seed " << seed << " on " << name_of(set);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Part, RandomPrograms, testing::Range(0u, parts));
 
 }  // namespace

@@ -135,7 +135,9 @@ column combine(const array_recipe& recipe, const std::vector<column>& arrays) {
 std::uint64_t length_of(const formula& f, const std::vector<column>& arrays) {
   std::uint64_t length = 1;
   if (f.kind == formula::form::array) length = arrays[f.array].size() / sheaf::size_of(f.type);
-  for (const formula& argument : f.arguments) length = std::max(length, length_of(argument, arrays));
+  for (const formula& argument : f.arguments) {
+    length = std::max(length, length_of(argument, arrays));
+  }
   return length;
 }
 

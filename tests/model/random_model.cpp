@@ -13,8 +13,8 @@ constexpr std::uint64_t huge_length = std::uint64_t{1} << 18;
 
 class model_dice {
  public:
-  model_dice(dice& random, bool huge) : random_(random), huge_(huge) {
-    const std::uint64_t count = random_.between(1, 3);
+  model_dice(dice& random, model_shape shape) : random_(random), shape_(shape) {
+    const std::uint64_t count = shape == model_shape::wide ? 1 : random_.between(1, 3);
     for (std::uint64_t i = 0; i < count; ++i) types_.push_back(any_type());
     lengths_ = {random_length(), random_length()};
     page_mode_ = random_.below(3);
@@ -22,19 +22,57 @@ class model_dice {
   }
 
   std::vector<array_recipe> run() {
-    const std::uint64_t sources = random_.between(1, huge_ ? 3 : 6);
-    const std::uint64_t derived = random_.between(1, huge_ ? 5 : 12);
+    if (shape_ == model_shape::wide) return layers();
+    const bool huge = shape_ == model_shape::huge;
+    const std::uint64_t sources = random_.between(1, huge ? 3 : 6);
+    const std::uint64_t derived = random_.between(1, huge ? 5 : 12);
     for (std::uint64_t i = 0; i < sources; ++i) add_source();
     for (std::uint64_t i = 0; i < derived; ++i) add_derived();
     return std::move(arrays_);
   }
 
  private:
+  /// Nodes that the executor runs as one where nothing comes between them, and things that do.
+  std::vector<array_recipe> layers() {
+    const std::uint64_t width = random_.between(3, 90);
+    const std::uint64_t depth = random_.between(1, 5);
+    const bool odd_ones = random_.chance(50);
+    page_mode_ = 0;
+    lengths_ = {random_.between(1, sheaf::bytes_of(sheaf::page_class::b4k) >>
+                                       (random_.below(5) + sheaf::size_shift(types_[0])))};
+    for (std::uint64_t i = 0; i < width; ++i) {
+      arrays_.push_back(fresh(types_[0], lengths_[0]));
+    }
+    for (std::uint64_t layer = 0; layer < depth; ++layer) {
+      const semiring_id semiring = semiring_for(types_[0]);
+      const std::uint64_t fan_in = random_.chance(50) ? 4 : random_.between(1, 9);
+      const std::uint64_t below = arrays_.size() - width;
+      for (std::uint64_t i = 0; i < width; ++i) {
+        if (odd_ones && random_.chance(10)) {
+          add_derived();
+          continue;
+        }
+        array_recipe made = fresh(types_[0], lengths_[0]);
+        made.form = array_form::combine;
+        made.semiring = semiring;
+        while (made.values.size() < fan_in) {
+          const auto from = static_cast<std::uint32_t>(below + random_.below(width));
+          const bool fits = arrays_[from].type == types_[0] && !arrays_[from].lazy &&
+                            arrays_[from].length == lengths_[0];
+          made.values.push_back(array_leaf(
+              fits ? from : static_cast<std::uint32_t>(random_.below(width))));
+        }
+        arrays_.push_back(std::move(made));
+      }
+    }
+    return std::move(arrays_);
+  }
+
   dtype any_type() { return static_cast<dtype>(random_.below(sheaf::dtype_count)); }
 
   /// Short ones, and the edges of lines and pages.
   std::uint64_t random_length() {
-    if (huge_) return huge_length + random_.below(2);
+    if (shape_ == model_shape::huge) return huge_length + random_.below(2);
     switch (random_.below(6)) {
       case 0: return random_.between(2, 70);
       case 1: return random_.between(1, 12) * 16 + random_.below(3) - 1;
@@ -296,7 +334,7 @@ class model_dice {
   }
 
   dice& random_;
-  bool huge_;
+  model_shape shape_;
   bool lazy_ = false;
   std::vector<dtype> types_;
   std::vector<std::uint64_t> lengths_;
@@ -321,8 +359,8 @@ std::string text_of(const formula& f) {
 
 }  // namespace
 
-std::vector<array_recipe> random_model(dice& random, bool huge) {
-  return model_dice(random, huge).run();
+std::vector<array_recipe> random_model(dice& random, model_shape shape) {
+  return model_dice(random, shape).run();
 }
 
 std::string describe(const std::vector<array_recipe>& arrays) {

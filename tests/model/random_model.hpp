@@ -12,8 +12,13 @@
 
 namespace model_test {
 
-/// 1 to 6 sources, then 1 to 12 derived arrays; `huge`: fewer, of 2^18 elements.
-[[nodiscard]] std::vector<array_recipe> random_model(dice& random, bool huge);
+enum class model_shape : std::uint8_t {
+  mixed,  ///< 1 to 6 sources, 1 to 12 derived arrays of all kinds
+  huge,   ///< fewer, of 2^18 elements: levels long enough for several threads
+  wide,   ///< layers of many one-page arrays, most of them with the same operation
+};
+
+[[nodiscard]] std::vector<array_recipe> random_model(dice& random, model_shape shape);
 
 /// One line per array, for people.
 [[nodiscard]] std::string describe(const std::vector<array_recipe>& arrays);

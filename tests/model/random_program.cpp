@@ -21,23 +21,30 @@ namespace {
 using sheaf::status_code;
 
 constexpr unsigned steps_per_program = 50;
-constexpr unsigned steps_per_huge_program = 8;
+constexpr unsigned steps_per_large_program = 10;
 constexpr unsigned snapshots_max = 8;
+
+model_shape shape_of(std::uint64_t seed) {
+  if (seed % 50 == 7) return model_shape::huge;
+  return seed % 5 == 3 ? model_shape::wide : model_shape::mixed;
+}
 
 class program {
  public:
-  program(std::uint64_t seed, coverage& covered)
+  program(std::uint64_t seed, coverage& covered, const variation& other)
       : covered_(covered),
+        other_(other),
         random_(seed),
-        huge_(seed % 50 == 7),
-        arrays_(random_model(random_, huge_)),
+        shape_(shape_of(seed)),
+        arrays_(random_model(random_, shape_)),
         naive_(arrays_),
         trace_(std::getenv("SHEAF_MODEL_TRACE") != nullptr) {}
 
   std::string run() {
     try {
       open();
-      const unsigned steps = huge_ ? steps_per_huge_program : steps_per_program;
+      const unsigned steps =
+          shape_ == model_shape::mixed ? steps_per_program : steps_per_large_program;
       for (step_ = 1; step_ <= steps; ++step_) take_step();
       close();
     } catch (const mismatch& found) {
@@ -84,8 +91,9 @@ class program {
   }
 
   coverage& covered_;
+  variation other_;
   dice random_;
-  bool huge_;
+  model_shape shape_;
   std::vector<array_recipe> arrays_;
   naive_engine naive_;
   bool trace_;
@@ -122,13 +130,11 @@ std::vector<std::uint32_t> program::hosts(bool lazy) const {
 }
 
 void program::choose_backend() {
-  for (;;) {
-    const auto set = static_cast<sheaf::isa>(random_.below(sheaf::isa_count));
-    if (!sheaf::is_available(set)) continue;
-    backend_ = std::string(sheaf::name_of(set));
-    ++covered_.backends[static_cast<unsigned>(set)];
-    return;
-  }
+  auto set = static_cast<sheaf::isa>(random_.below(sheaf::isa_count));
+  if (other_.backend) set = *other_.backend;
+  if (!sheaf::is_available(set)) set = sheaf::widest_isa();
+  backend_ = std::string(sheaf::name_of(set));
+  ++covered_.backends[static_cast<unsigned>(set)];
 }
 
 void program::open() {
@@ -139,7 +145,8 @@ void program::open() {
     require(handles_[i].size() == arrays_[i].length, "a handle has another length");
   }
   choose_backend();
-  options_.threads = random_.chance(huge_ ? 75 : 40) ? 4 : 1;
+  options_.threads = random_.chance(shape_ == model_shape::huge ? 75 : 40) ? 4 : 1;
+  if (other_.threads) options_.threads = *other_.threads;
   options_.mode = random_.chance(50) ? sheaf::readers::wait_free : sheaf::readers::brief_wait;
   history_limited_ = random_.chance(8);
   if (history_limited_) options_.history_bytes_max = random_.below(100'000);
@@ -426,8 +433,8 @@ void program::close() {
 
 }  // namespace
 
-std::string run_program(std::uint64_t seed, coverage& covered) {
-  return program(seed, covered).run();
+std::string run_program(std::uint64_t seed, coverage& covered, const variation& other) {
+  return program(seed, covered, other).run();
 }
 
 }  // namespace model_test

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include <sheaf/base/isa.hpp>
 #include <sheaf/propagate/work_counters.hpp>
 
 namespace model_test {
@@ -31,8 +33,15 @@ struct coverage {
   sheaf::work_counters work;
 };
 
+/// How to run a program other than its seed says.
+struct variation {
+  std::optional<sheaf::isa> backend = {};
+  std::optional<unsigned> threads = {};
+};
+
 /// Runs the program of `seed`. Empty where both engines agreed all along; else what differed, at
 /// which step, and the model. Environment: SHEAF_MODEL_TRACE=1 prints every step.
-[[nodiscard]] std::string run_program(std::uint64_t seed, coverage& covered);
+[[nodiscard]] std::string run_program(std::uint64_t seed, coverage& covered,
+                                      const variation& other = {});
 
 }  // namespace model_test
