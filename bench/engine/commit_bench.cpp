@@ -140,8 +140,8 @@ void scatter_million(benchmark::State& state) {
 BENCHMARK(scatter_million)->ArgName("borrowed")->Arg(0)->Arg(1)->UseManualTime()->Unit(
     benchmark::kMillisecond);
 
-/// ((a * b + c) * (a - c) + b) * 0.5 over 10^6 f32: as one line program, fused by hand with the same
-/// semantics, and as six arrays.
+/// ((a * b + c) * (a - c) + b) * 0.5 over 10^6 f32: as one line program, fused by hand with the
+/// same semantics, and as six arrays.
 [[gnu::noinline, gnu::target("avx2,fma")]] std::uint64_t fused(float* out, const float* a,
                                                               const float* b, const float* c,
                                                               std::size_t count) {
@@ -211,7 +211,8 @@ void expression_of_six(benchmark::State& state) {
   first.range(program.b, {}, std::span<const float>(fill));
   first.range(program.c, {}, std::span<const float>(fill));
   commit_or_stop(std::move(first));
-  auto* flat = static_cast<float*>(std::aligned_alloc(std::size_t{2} << 20, 4 * (std::size_t{4} << 20)));
+  auto* flat = static_cast<float*>(
+      std::aligned_alloc(std::size_t{2} << 20, 4 * (std::size_t{4} << 20)));
   madvise(flat, 4 * (std::size_t{4} << 20), MADV_HUGEPAGE);
   float* a = flat;
   float* b = flat + (std::size_t{1} << 20);

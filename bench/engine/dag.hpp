@@ -1,7 +1,7 @@
 /// \file
 /// The layered DAG of the benchmarks: 1000 one-page sources and 10 derived levels of 1000 one-page
-/// nodes, fan-in 4, f32; "local" parents are a window of 4, "random" ones 4 distinct of 1000. Once as
-/// a Sheaf engine, once as the hand-written loop with the same semantics: fold from the left,
+/// nodes, fan-in 4, f32; "local" parents are a window of 4, "random" ones 4 distinct of 1000. Once
+/// as a Sheaf engine, once as the hand-written loop with the same semantics: fold from the left,
 /// canonical NaN at the store, compare, store what differs.
 #pragma once
 
@@ -71,8 +71,8 @@ class dag_floor {
   void apply_lines();
   void run_level_masked(int level, bool pull);
   [[nodiscard]] float* page(int level, int node) const {
-    return memory_ + (static_cast<std::size_t>(level) * dag_width + static_cast<std::size_t>(node)) *
-                         static_cast<std::size_t>(shape_.elements);
+    const auto at = static_cast<std::size_t>(level * dag_width + node);
+    return memory_ + at * static_cast<std::size_t>(shape_.elements);
   }
 
   dag_shape shape_;

@@ -93,7 +93,8 @@ void dag_engine::change_lines() {
     float values[16];
     for (float& value : values) value = change.value;
     txn.range(sources_[static_cast<std::size_t>(change.source)],
-              {.index = static_cast<std::uint64_t>(change.line) * 16}, std::span<const float>(values));
+              {.index = static_cast<std::uint64_t>(change.line) * 16},
+              std::span<const float>(values));
   }
   if (auto done = std::move(txn).commit(); !done) stop(done.error());
 }

@@ -2,8 +2,8 @@
 /// Measures a subject and its floor in alternating slices of one run, so that what a noisy machine
 /// does to one it does to the other. The ratio of a pair is a result; an absolute time is a hint.
 ///
-/// Reported per benchmark: `time` (manual time) of the subject; counters `floor_us`, `ours_us` (both
-/// medians) and `ratio` (median of the ratios of neighbouring slices).
+/// Reported per benchmark: `time` (manual time) of the subject; counters `floor_us`, `ours_us`
+/// (both medians) and `ratio` (median of the ratios of neighbouring slices).
 #pragma once
 
 #include <benchmark/benchmark.h>

@@ -15,8 +15,9 @@
 ///     inlined, or is a member of a xsimd type whose name holds the instruction set.
 ///
 /// Thread safety: values and pure functions.
-/// Cost: a few instructions an operation; 32-bit division goes through doubles, u8 and 64-bit division
-/// lane by lane; products of u8 and 64-bit integers and shifts of u8 take about ten on AVX2.
+/// Cost: a few instructions an operation; 32-bit division goes through doubles, u8 and 64-bit
+/// division lane by lane; products of u8 and 64-bit integers and shifts of u8 take about ten on
+/// AVX2.
 #pragma once
 
 #include <cstddef>
@@ -322,8 +323,8 @@ struct vec {
     for (unsigned i = 0; i < lanes; ++i) quotient[i] = sheaf::divide<T>(quotient[i], divisor[i]);
     return from(quotient);
   }
-  /// 32-bit division, exact: a quotient that is no whole number lies at least 2^-32 of its size below
-  /// the next one, far more than a double's half unit of 2^-53, so rounding never reaches it.
+  /// 32-bit division, exact: a quotient that is no whole number lies at least 2^-32 of its size
+  /// below the next one, far more than a double's half unit of 2^-53, so rounding never reaches it.
   [[nodiscard]] SHEAF_HD static vec divide_by_doubles(vec a, vec b) noexcept {
     typedef double doubles __attribute__((vector_size(2 * simd_size)));
     const native zero = {};

@@ -1,6 +1,6 @@
 /// \file
-/// What an engine, its transactions, snapshots and views share. Outlives the `engine` object as long
-/// as one of them lives.
+/// What an engine, its transactions, snapshots and views share. Outlives the `engine` object as
+/// long as one of them lives.
 ///
 /// Members by discipline
 ///  - constant after construction: options, model, plan, tables

@@ -63,7 +63,8 @@ class lazy_overlay {
     void operator()(std::uint32_t* table) const noexcept;
   };
   std::unique_ptr<std::uint32_t[], free_delete> table_;  ///< entries written under the latch
-  std::vector<bool> known_ SHEAF_GUARDED_BY(mutex_);     ///< first slots of arrays that are in the table
+  /// First slots of the arrays that are in the table.
+  std::vector<bool> known_ SHEAF_GUARDED_BY(mutex_);
   std::vector<owned_frame> owned_ SHEAF_GUARDED_BY(mutex_);
 };
 

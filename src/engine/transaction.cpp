@@ -11,7 +11,8 @@ namespace {
 status past_the_end(const engine_core& core, const array_handle& target, std::uint64_t element,
                     std::uint64_t length) {
   return make_status(status_code::out_of_range, subsystem::engine,
-                     "the index is past the end of the array", "element %llu of '%s', which has %llu",
+                     "the index is past the end of the array",
+                     "element %llu of '%s', which has %llu",
                      static_cast<unsigned long long>(element), core.name_of(target).c_str(),
                      static_cast<unsigned long long>(length));
 }

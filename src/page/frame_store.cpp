@@ -9,8 +9,8 @@ namespace sheaf::inline v0 {
 
 namespace {
 
-/// Where the system refuses the address space for side tables of 2^32 frames, half is asked for, down
-/// to this many frames.
+/// Where the system refuses the address space for side tables of 2^32 frames, half is asked for,
+/// down to this many frames.
 constexpr std::uint64_t frames_per_table_min = std::uint64_t{1} << 20;
 
 template <class T>

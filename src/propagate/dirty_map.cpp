@@ -42,7 +42,8 @@ void dirty_map::push_into(const plan_node& node, const plan_operation& op) noexc
   for (std::uint32_t k = 0; k < op.operand_count; ++k) {
     const plan_operand& operand = graph.operand_details[graph.operands[node.operand_begin + k]];
     const std::uint32_t last = operand.slot + page_count_of(graph, operand);
-    for (std::uint32_t slot = dirty_.next(operand.slot); slot < last; slot = dirty_.next(slot + 1)) {
+    for (std::uint32_t slot = dirty_.next(operand.slot); slot < last;
+         slot = dirty_.next(slot + 1)) {
       push_operand(node, op, operand, slot - operand.slot, masks_[slot]);
     }
   }

@@ -1,7 +1,7 @@
 /// \file
 /// The dirty maps: from changed lines of an operand to what of a result must be recomputed. `push`
-/// goes from a producer to its consumers, `pull` from a page-node to its operands; both name the same
-/// lines, which a test checks for every kind of operator.
+/// goes from a producer to its consumers, `pull` from a page-node to its operands; both name the
+/// same lines, which a test checks for every kind of operator.
 ///
 /// Thread safety: `push` by one thread; `pull` by many.
 #pragma once

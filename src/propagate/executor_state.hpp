@@ -85,7 +85,7 @@ struct executor::state {
   frame_store& frames_;
   std::vector<std::uint64_t> consumer_fan_in_;   ///< per level: fan-in of the levels that read it
   std::vector<std::uint64_t> level_lines_;       ///< per level: lines with elements
-  std::vector<std::vector<std::uint32_t>> pushed_only_;  ///< per level with any: indexed and host nodes
+  std::vector<std::vector<std::uint32_t>> pushed_only_;  ///< per level with any: such nodes
   std::vector<std::uint32_t> level_has_pushed_only_;     ///< per level: index there, or no_index
   std::vector<page_class> page_of_slot_;
   std::vector<std::uint8_t> run_of_segment_;

@@ -15,9 +15,9 @@ class level_pool {
   ~level_pool();
   level_pool(level_pool&&) noexcept;
 
-  /// Calls `body(context, worker, begin, end)` for ranges that cover [first, last) once, each at least
-  /// `grain` long where possible. `worker` is below the thread count and belongs to one thread at a
-  /// time. Returns when all are done.
+  /// Calls `body(context, worker, begin, end)` for ranges that cover [first, last) once, each at
+  /// least `grain` long where possible. `worker` is below the thread count and belongs to one
+  /// thread at a time. Returns when all are done.
   void run(std::uint32_t first, std::uint32_t last, std::uint32_t grain, void* context,
            void (*body)(void* context, unsigned worker, std::uint32_t begin, std::uint32_t end));
 

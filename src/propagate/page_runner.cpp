@@ -228,7 +228,8 @@ line_mask page_runner::compute_part(const plan_operation& op, const resolved_ope
   return body.program(task, body.view, views_.data(), body.calls.data(), program_scratch_);
 }
 
-/// Elements of a folding result line whose operand lines changed; bit i is element first_element + i.
+/// Elements of a folding result line whose operand lines changed; bit i is element first_element +
+/// i.
 std::uint64_t page_runner::dirty_elements(const plan_operation& op, const plan_operand& operand,
                                           std::uint64_t first_element,
                                           std::uint64_t valid) const noexcept {

@@ -1,11 +1,11 @@
 /// \file
-/// Runs the body of one node on one page: finds the operands, calls the kernel, and sees to it that a
-/// frame somebody can see is not changed.
+/// Runs the body of one node on one page: finds the operands, calls the kernel, and sees to it that
+/// a frame somebody can see is not changed.
 ///
 /// Invariants
 ///  1. The changed lines it returns are exactly those whose bits differ from before.
-///  2. A page that a snapshot may see is computed into scratch first and gets a frame only if a line
-///     differs (cut-off costs no copy).
+///  2. A page that a snapshot may see is computed into scratch first and gets a frame only if a
+///     line differs (cut-off costs no copy).
 ///
 /// Thread safety: one runner per worker; runners of one level run on different pages.
 #pragma once
@@ -61,7 +61,8 @@ struct resolved_plan {
   /// Finds the nodes that note changed elements. O(nodes).
   void find_tracked(const plan& of);
   /// The lines of `page` of a result that hold elements.
-  [[nodiscard]] line_mask lines_of_page(const plan_operation& op, std::uint32_t page) const noexcept {
+  [[nodiscard]] line_mask lines_of_page(const plan_operation& op,
+                                        std::uint32_t page) const noexcept {
     const resolved_operation& known =
         operations[static_cast<std::size_t>(&op - graph->operations.data())];
     return page + 1 == op.page_count ? known.last_lines : known.page_lines;

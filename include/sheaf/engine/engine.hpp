@@ -2,8 +2,8 @@
 /// The engine: opens a model, commits transactions, hands out snapshots.
 ///
 /// Way of a commit: validate, reserve frames, apply the delta to source pages, propagate level by
-/// level, publish the epoch with one store. One transaction is one epoch; commits from several threads
-/// queue at one mutex.
+/// level, publish the epoch with one store. One transaction is one epoch; commits from several
+/// threads queue at one mutex.
 ///
 /// Invariants
 ///  1. P1 `glue`: at every published epoch each eager array has the bits a full recompute from the
@@ -12,9 +12,9 @@
 ///  3. Frames that a commit may need are reserved before it changes anything, so built-in operators
 ///     cannot fail afterwards. A commit that can reach a host function changes no frame in place.
 ///
-/// Thread safety: `begin`, `snapshot`, `stats`, `last_commit`, `audit`, `close` from any thread; moving
-/// the engine object is for one thread. Inside an operator what commits or reads is `reentrant`,
-/// figures are empty, and `close` does not wait for the commit around it.
+/// Thread safety: `begin`, `snapshot`, `stats`, `last_commit`, `audit`, `close` from any thread;
+/// moving the engine object is for one thread. Inside an operator what commits or reads is
+/// `reentrant`, figures are empty, and `close` does not wait for the commit around it.
 #pragma once
 
 #include <cstdint>
@@ -32,10 +32,11 @@ namespace sheaf::inline v0 {
 
 class engine {
  public:
-  /// Opens `declared` with all sources zero, everything derived computed; publishes epoch 1. Errors:
-  /// the mistakes of the model; `unsupported`, `invalid_argument` for options or a forced backend this
-  /// machine lacks; `out_of_memory`; `operator_failed`. O(pages + nodes).
-  [[nodiscard]] static result<engine> open(const model& declared, const engine_options& options = {});
+  /// Opens `declared` with all sources zero, everything derived computed; publishes epoch 1.
+  /// Errors: the mistakes of the model; `unsupported`, `invalid_argument` for options or a forced
+  /// backend this machine lacks; `out_of_memory`; `operator_failed`. O(pages + nodes).
+  [[nodiscard]] static result<engine> open(const model& declared,
+                                           const engine_options& options = {});
 
   engine(engine&&) noexcept;
   engine& operator=(engine&&) noexcept;
@@ -53,8 +54,8 @@ class engine {
   /// What the last successful commit did.
   [[nodiscard]] work_counters last_commit() const;
   [[nodiscard]] engine_stats stats() const;
-  /// Recomputes every eager array aside and compares bit by bit. Waits for the commit in flight, and
-  /// commits wait for it. O(everything).
+  /// Recomputes every eager array aside and compares bit by bit. Waits for the commit in flight,
+  /// and commits wait for it. O(everything).
   [[nodiscard]] result<audit_report> audit();
   /// Runs every level in full once more; by P1 no bit changes. For measurements.
   [[nodiscard]] status recompute();

@@ -17,8 +17,8 @@ struct engine_options {
   /// anything else is `unsupported`.
   std::string directory = {};
   readers mode = readers::brief_wait;
-  /// Threads a propagation may use, the committing one included; 0: one per core. Bits do not depend
-  /// on it.
+  /// Threads a propagation may use, the committing one included; 0: one per core. Bits do not
+  /// depend on it.
   unsigned threads = 1;
   std::size_t memory_bytes_max = std::size_t{1} << 40;       ///< over all frames
   std::size_t history_bytes_max = std::size_t{1} << 36;      ///< over frames only snapshots need

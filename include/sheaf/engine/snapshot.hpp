@@ -6,10 +6,10 @@
 ///     the spans of a view stay valid until the snapshot and all views of it are gone.
 ///  2. A snapshot outlives its engine's `close`.
 ///
-/// Thread safety: a snapshot and its views may be read from many threads at once; moving or releasing
-/// one is for one thread.
-/// Cost: opening and closing is O(1), tens of ns. A page is resolved when it is asked for, O(1) unless
-/// it changed since. A lazy array is computed whole on first read, once per snapshot.
+/// Thread safety: a snapshot and its views may be read from many threads at once; moving or
+/// releasing one is for one thread.
+/// Cost: opening and closing is O(1), tens of ns. A page is resolved when it is asked for, O(1)
+/// unless it changed since. A lazy array is computed whole on first read, once per snapshot.
 #pragma once
 
 #include <cstddef>

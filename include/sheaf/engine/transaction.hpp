@@ -7,9 +7,9 @@
 /// Writes only: a transaction reads nothing, so concurrent transactions do not conflict; where two
 /// assign the same element the later commit wins.
 ///
-/// Thread safety: one thread at a time. Different transactions of one engine from different threads.
-/// Cost: a `set` that follows one on the same array is about 10 ns. `scatter` and `range` copy their
-/// spans once; the `borrowed` forms do not.
+/// Thread safety: one thread at a time. Different transactions of one engine from different
+/// threads. Cost: a `set` that follows one on the same array is about 10 ns. `scatter` and `range`
+/// copy their spans once; the `borrowed` forms do not.
 #pragma once
 
 #include <cstdint>
@@ -90,7 +90,8 @@ class transaction {
                         merge_operator op = merge_operator::assign) noexcept {
     write_scatter(target.handle(), dtype_of<T>, op, indices, values.data(), values.size(), true);
   }
-  /// Lines of one page of the array: see `delta::lines`. `page` counts pages of the array's own size.
+  /// Lines of one page of the array: see `delta::lines`. `page` counts pages of the array's own
+  /// size.
   template <element T>
   void lines(const array<T>& target, std::uint32_t page, line_mask mask,
              std::span<const std::uint64_t> element_masks, std::span<const std::byte> payload,
@@ -103,9 +104,9 @@ class transaction {
   [[nodiscard]] bool is_empty() const noexcept { return delta_.is_empty(); }
 
   /// Applies the changes and brings everything derived up to date; returns the epoch at which they
-  /// are visible. On an error nothing changed. The transaction is over either way. Errors: the first
-  /// mistake; `closed`; `aborted`; `reentrant`; `out_of_memory`; `history_full`; `operator_failed`
-  /// naming the array.
+  /// are visible. On an error nothing changed. The transaction is over either way. Errors: the
+  /// first mistake; `closed`; `aborted`; `reentrant`; `out_of_memory`; `history_full`;
+  /// `operator_failed` naming the array.
   [[nodiscard]] result<epoch> commit() &&;
   /// Drops the changes. A later commit gets `aborted`.
   void abort() noexcept;

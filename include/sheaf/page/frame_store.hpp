@@ -8,7 +8,8 @@
 ///               (`older`), and so on: a chain per slot, births strictly falling.
 ///   superseded  not current any more. A superseded frame stays in its chain exactly as long as a
 ///               pin can see it, then it is freed or becomes a spare.
-///   spare       a superseded frame that nobody can see, kept by the frame that replaced it. It lacks
+///   spare       a superseded frame that nobody can see, kept by the frame that replaced it. It
+///   lacks
 ///               only the lines of that frame's `difference`, so the next version catches up by
 ///               copying those instead of the page (ping-pong).
 ///
@@ -24,14 +25,14 @@
 ///
 /// Invariants
 ///  1. `chain-births-fall`: along a chain, births strictly fall.
-///  2. `copy-on-write`: a frame changes in place only if its birth is after the newest pinned epoch.
-///     Then no snapshot sees it.
+///  2. `copy-on-write`: a frame changes in place only if its birth is after the newest pinned
+///     epoch. Then no snapshot sees it.
 ///  3. `frame-has-one-place`: a frame is current, superseded, spare, in limbo or free; never two.
 ///  4. A frame leaves its chain before it is reused, and is reused only after a moment without
 ///     walkers (`pin_registry::is_walked`); until then it is in limbo.
-///  5. A pinned epoch s finds its version: the first frame of the chain with birth <= s. If it is the
-///     current one, one acquire load finds it without a walk: a frame reused meanwhile has a birth
-///     after s and sends the reader to the walk.
+///  5. A pinned epoch s finds its version: the first frame of the chain with birth <= s. If it is
+///     the current one, one acquire load finds it without a walk: a frame reused meanwhile has a
+///     birth after s and sends the reader to the walk.
 ///
 /// Thread safety: `visible` from any thread that holds the pin. The rest belongs to the committer;
 /// `replace` may run on several of its workers at once for different slots, each with its own log.
@@ -114,8 +115,8 @@ class frame_store {
                                          pin_registry& pins,
                                          pin_registry::slot_index pin) const noexcept;
 
-  /// Begins a commit at `epoch`. Frames born at or before `newest_pinned` get replaced, others change
-  /// in place (0: all change in place).
+  /// Begins a commit at `epoch`. Frames born at or before `newest_pinned` get replaced, others
+  /// change in place (0: all change in place).
   void begin_commit(std::uint64_t epoch, std::uint64_t newest_pinned) noexcept;
   /// Sets aside frames and room in each of `logs` for replacements of pages, by size class;
   /// `out_of_memory` or `history_full` with nothing changed. Afterwards `replace` cannot fail.
@@ -145,8 +146,8 @@ class frame_store {
   /// Puts every replaced page back and gives the reservation back. Content and chains are as before
   /// `begin_commit`; the logs are empty.
   void roll_back(std::span<frame_log* const> logs, const pin_registry& pins) noexcept;
-  /// Sorts what the commit superseded: still visible, spare, or free. Gives back what is left of the
-  /// reservation.
+  /// Sorts what the commit superseded: still visible, spare, or free. Gives back what is left of
+  /// the reservation.
   void end_commit(std::span<frame_log* const> logs, const pin_registry& pins,
                   bool keep_spares) noexcept;
   /// Frees superseded frames whose last pin is gone. O(pins + frames concerned).

@@ -14,16 +14,16 @@
 /// opener sees `in_place` and, in `readers::brief_wait`, waits for that one commit.
 ///
 /// Invariants
-///  1. `pin-protects`: from the moment `open` returns epoch E until `close`, no frame visible at E is
-///     changed or freed. Why: the opening pin names an epoch e0 <= E and is stored before the
+///  1. `pin-protects`: from the moment `open` returns epoch E until `close`, no frame visible at E
+///     is changed or freed. Why: the opening pin names an epoch e0 <= E and is stored before the
 ///     published epoch is read. A scan before that store freed only frames superseded at or before
 ///     the epoch then published, which is <= E; a scan after it sees the pin.
-///  2. An opener waits for at most one commit: the one whose epoch it read from `in_place`. The next
-///     one scans after the opening pin was stored.
+///  2. An opener waits for at most one commit: the one whose epoch it read from `in_place`. The
+///     next one scans after the opening pin was stored.
 ///  3. A slot is handed to one snapshot at a time (tagged stack).
 ///
-/// Thread safety: `open`, `share`, `drop`, `close`, `enter_walk`, `leave_walk` from any thread; `scan`,
-/// `begin_in_place`, `end_in_place`, `is_walked` from the committer only.
+/// Thread safety: `open`, `share`, `drop`, `close`, `enter_walk`, `leave_walk` from any thread;
+/// `scan`, `begin_in_place`, `end_in_place`, `is_walked` from the committer only.
 /// Cost: open and close are a handful of atomic operations, O(1); a scan reads one cache line per
 /// slot ever used.
 #pragma once

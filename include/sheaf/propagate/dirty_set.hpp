@@ -6,8 +6,8 @@
 ///     summary bit may be stale after `assign_word` or `reset_bit`; `next` passes over it.
 ///  2. All words are zero between commits.
 ///
-/// Thread safety: `insert` and the readers by one thread; `insert_shared` by many; `assign_word` and
-/// `reset_bit` by many if each has its own words and nobody inserts meanwhile.
+/// Thread safety: `insert` and the readers by one thread; `insert_shared` by many; `assign_word`
+/// and `reset_bit` by many if each has its own words and nobody inserts meanwhile.
 /// Cost: `insert` one to four word accesses; `next` the same unless summaries are stale.
 /// PERF: 2 ns an insertion against 27-102 for a compressed bitmap, which is why it is flat.
 #pragma once

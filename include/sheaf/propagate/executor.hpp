@@ -4,20 +4,21 @@
 /// Way of a commit
 ///   1. The engine applies a delta to source pages, sets their line masks and marks them.
 ///   2. `propagate` runs the levels in order. A level's dirty pages are known in one of two ways:
-///      *push*: the producers that changed marked them; or *pull*: every page-node of the level asks
-///      its operands. Where nearly all operands changed the level runs *full*, with no masks at all.
+///      *push*: the producers that changed marked them; or *pull*: every page-node of the level
+///      asks its operands. Where nearly all operands changed the level runs *full*, with no masks
+///      at all.
 ///   3. A recomputed line with equal bits is not dirty, so it marks nothing (cut-off).
 ///   4. `finish` clears what the commit marked; `discard` does it for a commit that failed.
 ///
-/// Choice of direction, per producer level: push costs its changed pages times the mean fan-out, pull
-/// costs the fan-in of the levels that read it. The constants stand at `push_weight` and
+/// Choice of direction, per producer level: push costs its changed pages times the mean fan-out,
+/// pull costs the fan-in of the levels that read it. The constants stand at `push_weight` and
 /// `full_threshold` in executor.cpp.
 ///
 /// Invariants
 ///  1. `levels-in-order`: when a level runs, every producer below it has its final bits and masks.
 ///  2. Outside a commit all masks are zero and the dirty set is empty.
-///  3. The result does not depend on direction or thread count (promise P1): a body's bits depend on
-///     its operands only, and a skipped page has no operand line that changed.
+///  3. The result does not depend on direction or thread count (promise P1): a body's bits depend
+///     on its operands only, and a skipped page has no operand line that changed.
 ///
 /// Thread safety: one commit at a time. With `threads` > 1, ranges of pages of one level run on
 /// oneTBB; a level with little work runs on the calling thread.
@@ -72,8 +73,8 @@ class executor {
   [[nodiscard]] status propagate();
   /// Runs every level whole, whatever is marked.
   [[nodiscard]] status recompute();
-  /// Counts the pages the marks can reach at most, sources included, as if no line were cut off, and
-  /// that the commit the frame store is in would have to replace. Clears all marks.
+  /// Counts the pages the marks can reach at most, sources included, as if no line were cut off,
+  /// and that the commit the frame store is in would have to replace. Clears all marks.
   [[nodiscard]] frame_demand count_cone() noexcept;
 
   /// Clears masks and marks. `note`: tells the frame store what changed, for its spares.

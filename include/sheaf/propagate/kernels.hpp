@@ -2,10 +2,11 @@
 /// The bodies a CPU executor calls, one table per instruction set. Every body exists once as text
 /// (`src/propagate/bodies/`) and is compiled once per instruction set.
 ///
-/// Shared contract of the *page bodies* (combine, program, settle): compute the lines in `task.mask`,
-/// make NaN results canonical, set the bytes past the array's end to zero, compare with `task.old`,
-/// write the lines that differ to `task.out` and return their mask. Other lines of `out` are not
-/// touched. `out` may equal `old` (change in place). Bits do not depend on the instruction set.
+/// Shared contract of the *page bodies* (combine, program, settle): compute the lines in
+/// `task.mask`, make NaN results canonical, set the bytes past the array's end to zero, compare
+/// with `task.old`, write the lines that differ to `task.out` and return their mask. Other lines of
+/// `out` are not touched. `out` may equal `old` (change in place). Bits do not depend on the
+/// instruction set.
 ///
 /// Thread safety: bodies touch only what they are given.
 #pragma once
@@ -56,14 +57,15 @@ using combine_weighted_body = line_mask (*)(const line_task&, const operand_view
 /// A compiled shape of the kernel manifest. `constants` as in the program it stands for.
 using shape_body = line_mask (*)(const line_task&, const operand_view* operands,
                                  const std::uint64_t* constants);
-/// One instruction over `lines` consecutive lines (1 to chunk_lines). `arguments` are aligned chunks
-/// of that many lines; `destination` may be one of them. This is also the form of custom operators.
+/// One instruction over `lines` consecutive lines (1 to chunk_lines). `arguments` are aligned
+/// chunks of that many lines; `destination` may be one of them. This is also the form of custom
+/// operators.
 using step_body = void (*)(std::byte* destination, const std::byte* const* arguments,
                            std::uint32_t lines);
 /// The interpreter. `calls[i]` is the body of call-table entry i. `scratch` has
 /// `program_scratch_size` bytes, line-aligned.
-using program_body = line_mask (*)(const line_task&, const program_view&, const operand_view* operands,
-                                   const step_body* calls, std::byte* scratch);
+using program_body = line_mask (*)(const line_task&, const program_view&,
+                                   const operand_view* operands, const step_body* calls, std::byte* scratch);
 inline constexpr std::size_t program_scratch_size =
     (register_count_max + program_operand_count_max + constant_count_max) * chunk_lines * line_size;
 
@@ -75,8 +77,8 @@ using fold_lines_body = void (*)(std::byte* results, const std::byte* page, line
 using fold_blocks_body = void (*)(std::byte* results, const std::byte* page, std::uint32_t valid,
                                   std::uint32_t begin, std::uint32_t end);
 /// For every set bit i of `elements`: results[i] = fold of the operand elements that items
-/// [offsets[i], offsets[i+1]) name (at most 64; none: the semiring's zero). `indices` null: item j is
-/// operand element j.
+/// [offsets[i], offsets[i+1]) name (at most 64; none: the semiring's zero). `indices` null: item j
+/// is operand element j.
 using segment_fold_body = void (*)(std::byte* results, std::uint64_t elements,
                                    const paged_view& operand, const std::uint32_t* offsets,
                                    const std::uint32_t* indices);

@@ -1,9 +1,10 @@
 /// \file
 /// The loop over a run of small nodes: resolves pages and masks and combines.
 ///
-/// `any_fold` calls the combine body and serves every semiring, type and fan-in. `inlined_fold` is the
-/// same with the body in the loop, for the shapes graphs of many small nodes are made of (fan-in 4).
-/// PERF: a call costs about 8 ns a node, as much as two lines (`bench/engine/dag_bench`, 256 B).
+/// `any_fold` calls the combine body and serves every semiring, type and fan-in. `inlined_fold` is
+/// the same with the body in the loop, for the shapes graphs of many small nodes are made of
+/// (fan-in 4). PERF: a call costs about 8 ns a node, as much as two lines
+/// (`bench/engine/dag_bench`, 256 B).
 #pragma once
 
 #include "propagate/bodies/combine.hpp"
