@@ -57,6 +57,9 @@ class dag_floor {
   dag_floor& operator=(const dag_floor&) = delete;
 
   void change_everything();
+  /// New source values, nothing recomputed.
+  void fill();
+  void recompute_node(int level, int node) { recompute(level, node, node + 1); }
   /// Changes the lines and recomputes everything.
   void change_lines_full();
   /// Changes the lines and follows 64-bit line masks, push or pull per level (hybrid).

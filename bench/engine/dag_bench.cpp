@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "dag.hpp"
+#include "dag_peer.hpp"
 #include "support/paired.hpp"
 
 namespace {
@@ -33,6 +34,17 @@ void all_dirty(benchmark::State& state, bool random, int elements, int threads) 
   const double nodes = dag_levels * dag_width;
   state.counters["extra_ns_per_node"] =
       (state.counters["ours_us"] - state.counters["floor_us"]) * 1e3 / nodes;
+}
+
+/// The same with a oneTBB flow graph as the subject.
+void all_dirty_peer(benchmark::State& state, bool random, int elements) {
+  const dag_shape shape{random, elements};
+  dag_peer peer(shape);
+  dag_floor floor(shape, false);
+  run_pair(state, [&] { peer.change_everything(); }, [&] { floor.change_everything(); });
+  check(peer.last_level(), floor.last_level());
+  state.counters["extra_ns_per_node"] = (state.counters["ours_us"] - state.counters["floor_us"]) *
+                                        1e3 / (dag_levels * dag_width);
 }
 
 enum class floor_kind { full, hybrid };
@@ -69,6 +81,16 @@ void register_all() {
           all_dirty(state, random, elements, threads);
         })->UseManualTime()->Unit(benchmark::kMicrosecond);
       }
+    }
+  }
+  for (const int elements : {1024, 64}) {
+    for (const bool random : {false, true}) {
+      const std::string name = std::string("all_tbb_flow_graph/") +
+                               (elements == 1024 ? "4KiB" : "256B") +
+                               (random ? "/random" : "/local");
+      benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+        all_dirty_peer(state, random, elements);
+      })->UseManualTime()->Unit(benchmark::kMicrosecond);
     }
   }
   for (const int elements : {1024, 64}) {

@@ -169,10 +169,14 @@ void dag_floor::recompute_all() {
   for (int level = 0; level < dag_levels; ++level) recompute(level, 0, dag_width);
 }
 
-void dag_floor::change_everything() {
+void dag_floor::fill() {
   fresh_.resize(static_cast<std::size_t>(dag_width) * static_cast<std::size_t>(shape_.elements));
   fill_sources(fresh_, ++round_);
   std::memcpy(memory_, fresh_.data(), fresh_.size() * sizeof(float));
+}
+
+void dag_floor::change_everything() {
+  fill();
   recompute_all();
 }
 

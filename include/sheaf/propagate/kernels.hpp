@@ -65,7 +65,8 @@ using step_body = void (*)(std::byte* destination, const std::byte* const* argum
 /// The interpreter. `calls[i]` is the body of call-table entry i. `scratch` has
 /// `program_scratch_size` bytes, line-aligned.
 using program_body = line_mask (*)(const line_task&, const program_view&,
-                                   const operand_view* operands, const step_body* calls, std::byte* scratch);
+                                   const operand_view* operands, const step_body* calls,
+                                   std::byte* scratch);
 inline constexpr std::size_t program_scratch_size =
     (register_count_max + program_operand_count_max + constant_count_max) * chunk_lines * line_size;
 
