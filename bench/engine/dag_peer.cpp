@@ -26,7 +26,8 @@ struct dag_peer::graph {
         if (i < dag_width) {
           if (k == 0) flow::make_edge(start, *nodes.back());
         } else {
-          flow::make_edge(*nodes[static_cast<std::size_t>((i / dag_width - 1) * dag_width + parent)],
+          const int above = (i / dag_width - 1) * dag_width + parent;
+          flow::make_edge(*nodes[static_cast<std::size_t>(above)],
                           *nodes.back());
         }
       }
