@@ -89,6 +89,11 @@ TEST_P(Replay, KeepsTheBitsOfTheHandWrittenLoopsAtEverySample) {
   EXPECT_EQ(report.days_opened, 5u);
   EXPECT_EQ(report.tick_latency.count(), 317u);
   EXPECT_EQ(report.loops_us.size(), 317u);
+  const auto close = small.source.day(4);
+  EXPECT_TRUE(std::equal(close.begin(), close.end(), report.previous_close.begin()));
+  const tick_stream ticks(small.source);
+  const tick last = ticks[316];
+  EXPECT_EQ(report.price[last.stock], small.source.day(5)[last.stock]);
   const auto audit = engine->audit();
   ASSERT_TRUE(audit) << audit.error().message();
   EXPECT_EQ(audit->lines_different, 0u);
