@@ -49,8 +49,11 @@ endif()
 sheaf_decide(BUILD_EXAMPLES examples MISSING "${why}")
 
 set(why "")
-if(NOT EXISTS "${PROJECT_SOURCE_DIR}/src/cli/CMakeLists.txt")
-  set(why "no content yet")
+if(NOT SHEAF_BUILD_CLI STREQUAL "OFF")
+  find_package(CLI11 QUIET)
+  if(NOT TARGET CLI11::CLI11)
+    set(why "CLI11 was not found (libcli11-dev)")
+  endif()
 endif()
 sheaf_decide(BUILD_CLI cli MISSING "${why}")
 
