@@ -80,8 +80,9 @@ TEST_F(BadInput, RangeThatRunsPastTheEndIsRefused) {
 TEST_F(BadInput, RangeWhoseEndWrapsIsRefused) {
   const std::vector<float> values(11, 1.0f);
   constexpr auto highest = std::numeric_limits<std::uint64_t>::max();
-  expect_refused([&](transaction& txn) { txn.range_borrowed(price_, {.index = highest - 5}, values); },
-                 status_code::out_of_range, {"price"});
+  expect_refused(
+      [&](transaction& txn) { txn.range_borrowed(price_, {.index = highest - 5}, values); },
+      status_code::out_of_range, {"price"});
 }
 
 TEST_F(BadInput, ScatterWithOneIndexPastTheEndIsRefused) {

@@ -1,6 +1,6 @@
 /// \file
-/// Copy-on-write happens exactly when a live snapshot needs the old frame, seen through the counters
-/// of a commit and the byte figures of the engine.
+/// Copy-on-write happens exactly when a live snapshot needs the old frame, seen through the
+/// counters of a commit and the byte figures of the engine.
 #include <algorithm>
 #include <array>
 #include <numeric>
@@ -138,7 +138,8 @@ TEST(CopyOnWrite, SnapshotsOfDifferentEpochsEachSeeTheirBitsClosedInEveryOrder) 
       for (const unsigned closing : order) {
         for (unsigned i = 0; i < held.size(); ++i) {
           if (!held[i]) continue;
-          EXPECT_EQ(held[i]->get(p.doubled, 5).value(), i == 0 ? 2.0f : (i + 19) * 2.0f);
+          const float fifth = i == 0 ? 2.0f : static_cast<float>(2 * (i + 19));
+          EXPECT_EQ(held[i]->get(p.doubled, 5).value(), fifth);
           for (unsigned page = 0; page < 4; ++page) {
             EXPECT_EQ(held[i]->get(p.source, page * 1024).value(),
                       page < i ? static_cast<float>(page + 10) : 1.0f);
@@ -182,7 +183,7 @@ TEST(CopyOnWrite, WaitFreePagesPingPongBesideALongLivedSnapshot) {
   four_pages p({.mode = readers::wait_free});
   const auto old = p.desk.snapshot();
   const auto before = image_of(old, p.source, p.doubled, p.capped);
-  for (int round = 0; round < 3; ++round) set_one(p.desk, p.source, 0, static_cast<float>(round + 2));
+  for (int round = 2; round < 5; ++round) set_one(p.desk, p.source, 0, static_cast<float>(round));
   const std::uint64_t bytes = p.desk.stats().frame_bytes;
   for (int round = 0; round < 10; ++round) {
     set_one(p.desk, p.source, 0, static_cast<float>(round + 100));

@@ -112,7 +112,7 @@ TEST(MidCommit, AWriterWaitsForTheCommitBeforeIt) {
   EXPECT_EQ(s.desk.snapshot().get(s.after, 1).value(), 6.0f);
 }
 
-/// Snapshots opened all the time beside commits that change a big array in place. Each must show one
+/// Snapshots opened all the time beside commits that change a big array. Each must show one
 /// epoch: every element equal, the derived array twice that, the epoch the one its value came with.
 void read_beside_commits(readers mode, bool must_wait) {
   model m;

@@ -1,6 +1,6 @@
 /// \file
-/// What the engine's tests share: opening, committing and reading without the checks in between, and
-/// images of arrays as bits.
+/// What the engine's tests share: opening, committing and reading without the checks in between,
+/// and images of arrays as bits.
 #pragma once
 
 #include <gmock/gmock.h>

@@ -3,9 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <random>
 #include <thread>
 #include <vector>
+
+#include "page/random.hpp"
 
 namespace sheaf {
 namespace {
@@ -117,7 +118,7 @@ TEST(PinRegistry, AWalkIsSeenWhileItLasts) {
 }
 
 TEST(PinView, SeesExactlyTheVersionsSomePinCanRead) {
-  std::mt19937 random(20260);
+  sheaf_test::random_numbers random(20260);
   for (int round = 0; round < 2000; ++round) {
     pin_view view;
     for (std::uint64_t epoch = 1; epoch < 10; ++epoch) {

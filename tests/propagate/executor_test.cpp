@@ -1,0 +1,157 @@
+/// \file
+/// The executor: directions, cut-off, chains, counters and thread counts.
+
+#include "page/random.hpp"
+#include "propagate/chain.hpp"
+#include "propagate/rig.hpp"
+
+namespace propagate_test {
+namespace {
+
+/// Layers of small nodes, each the sum of `fan_in` nodes of the layer before.
+struct layers {
+  layers(unsigned width, unsigned depth, std::uint64_t length, unsigned fan_in = 4) {
+    sheaf_test::random_numbers random(7);
+    std::vector<array<float>> before;
+    for (unsigned i = 0; i < width; ++i) before.push_back(declared.source<float>("", length));
+    sources = before;
+    for (unsigned layer = 0; layer < depth; ++layer) {
+      std::vector<array<float>> now;
+      for (unsigned i = 0; i < width; ++i) {
+        std::vector<array<float>> operands;
+        for (unsigned k = 0; k < fan_in; ++k) operands.push_back(before[random() % width]);
+        now.push_back(declared.derive("", combine(semiring_id::sum_product, operands)));
+      }
+      before = now;
+    }
+    last = before;
+  }
+  model declared;
+  std::vector<array<float>> sources, last;
+};
+
+TEST(Executor, BitsAreThoseOfARecomputeWhicheverDirectionIsChosenAndTheCountersSayWhich) {
+  layers net(128, 4, 1024);  // 64 lines a node
+  rig r(net.declared);
+  sheaf_test::random_numbers random(11);
+  std::uint64_t pushed = 0, pulled = 0, full = 0;
+  for (const unsigned changed : {1u, 4u, 16u, 64u, 128u, 128u * 64}) {
+    for (unsigned i = 0; i < changed; ++i) {
+      const std::uint64_t line = changed > 128 ? i / 128 : random() % 64;
+      r.set(net.sources[i % 128], line * 16 + random() % 16,
+            static_cast<float>(1 + random() % 1000) / 8);
+    }
+    const work_counters work = r.propagate();
+    EXPECT_EQ(work.levels_pushed + work.levels_pulled + work.levels_full, 4u);
+    if (changed == 1) {
+      EXPECT_EQ(work.levels_pushed, 4u) << "one line is followed by its marks";
+    }
+    if (changed == 128 * 64) {
+      EXPECT_EQ(work.levels_full, 4u) << "everything is recomputed without asking";
+      EXPECT_EQ(work.page_nodes_skipped, 0u);
+    }
+    pushed += work.levels_pushed, pulled += work.levels_pulled, full += work.levels_full;
+    const auto bits = r.image();
+    r.expect_glued();
+    r.expect_quiet();
+    (void)r.recompute();
+    EXPECT_TRUE(r.image() == bits) << changed << " lines changed";
+  }
+  EXPECT_GT(pushed, 0u);
+  EXPECT_GT(pulled, 0u);
+  EXPECT_GT(full, 0u);
+}
+
+TEST(Executor, NoMarkIsNoWork) {
+  layers net(64, 3, 16);
+  rig r(net.declared);
+  const work_counters work = r.propagate();
+  work_counters nothing;
+  nothing.page_nodes_skipped = 3 * 64;
+  EXPECT_EQ(work, nothing);
+}
+
+TEST(Executor, AChangeAtTheEndOfAChainOfTenThousandTouchesOnlyTheEnd) { run_chain(10'000); }
+
+TEST(Executor, CutOffStopsAChainWhereBitsAreEqualAndCountsExactly) {
+  model m;
+  const auto source = m.source<float>("source", 1024);  // 64 lines: few dirty ones are followed
+  array<float> at = source;
+  for (int i = 0; i < 5; ++i) at = m.derive("", at + 1.0f);
+  const auto capped = m.derive("capped", min(at, 10.0f));
+  array<float> after = capped;
+  for (int i = 0; i < 7; ++i) after = m.derive("", after * 2.0f);
+  rig r(m);
+  r.set(source, 0, 100.0f);   // 105, capped to 10 where it was 5
+  r.set(source, 20, 100.0f);
+  work_counters work = r.propagate();
+  EXPECT_EQ(work.pages_recomputed, 13u);
+  EXPECT_EQ(work.lines_recomputed, 26u);
+  EXPECT_EQ(work.lines_cut_off, 0u);
+  r.set(source, 0, 200.0f);  // capped stays 10
+  r.set(source, 20, 200.0f);
+  r.set(source, 40, 1.0f);   // 6, not capped
+  work = r.propagate();
+  EXPECT_EQ(work.source_lines_changed, 3u);
+  EXPECT_EQ(work.lines_recomputed, 5u * 3 + 3 + 7u * 1);
+  EXPECT_EQ(work.lines_cut_off, 2u);
+  EXPECT_EQ(work.pages_cut_off, 0u);
+  r.set(source, 0, 300.0f);
+  work = r.propagate();
+  EXPECT_EQ(work.pages_recomputed, 6u) << "nothing after the cap runs";
+  EXPECT_EQ(work.pages_cut_off, 1u);
+  EXPECT_EQ(work.lines_cut_off, 1u);
+  EXPECT_EQ(work.page_nodes_skipped, 7u);
+  EXPECT_EQ(r.values(after)[0], 1280.0f);
+  r.expect_glued();
+}
+
+/// Reads at random from arrays of many pages, in all kinds of operators.
+struct wide {
+  wide() {
+    sheaf_test::random_numbers random(3);
+    a = declared.source<float>("a", 200'000);
+    b = declared.source<float>("b", 200'000);
+    const auto mixed = declared.derive("mixed", a * b + 1.0f);
+    const auto small = declared.derive("small", mixed - a, {.page = page_class::b256});
+    const auto large = declared.derive("large", combine(semiring_id::min_plus, {small, mixed, b}));
+    (void)declared.derive("total", sum(large));
+    std::vector<std::uint32_t> picks(200'000), ids(200'000);
+    for (auto& pick : picks) pick = random() % 200'000;
+    for (auto& id : ids) id = random() % 5000;
+    const auto picked = declared.derive("picked", gather(large, picks));
+    (void)declared.derive("groups", segment_reduce(semiring_id::sum_product, picked,
+                                                   segments::from_ids(ids, 5000)));
+  }
+  model declared;
+  array<float> a, b;
+};
+
+TEST(Executor, CountersAndBitsAreTheSameOnEveryRunAndAtEveryThreadCount) {
+  wide w;
+  std::vector<work_counters> counted;
+  std::vector<std::byte> image;
+  for (const unsigned threads : {1u, 1u, 2u, 4u}) {
+    rig r(w.declared, threads);
+    sheaf_test::random_numbers random(5);
+    std::vector<work_counters> now;
+    for (const unsigned changes : {1u, 50u, 2000u, 50'000u, 200'000u}) {
+      for (unsigned i = 0; i < changes; ++i) {
+        r.set(w.a, random() % 200'000, static_cast<float>(random() % 512) / 4);
+        if (i % 3 == 0) r.set(w.b, random() % 200'000, static_cast<float>(random() % 512) / 4);
+      }
+      now.push_back(r.propagate());
+    }
+    r.expect_quiet();
+    if (counted.empty()) {
+      r.expect_glued();
+      counted = now;
+      image = r.image();
+    }
+    EXPECT_TRUE(now == counted) << threads << " threads";
+    EXPECT_TRUE(r.image() == image) << threads << " threads";
+  }
+}
+
+}  // namespace
+}  // namespace propagate_test
