@@ -1,6 +1,6 @@
 /// \file
 /// `sheaf demo`: a small desk in memory and six things that happen to it. No clock, no random
-/// numbers, no instruction set in the output, so it is the same bytes on every machine (promise P1).
+/// numbers, no instruction set in the output: it is the same bytes on every machine (promise P1).
 #include <charconv>
 #include <string>
 #include <vector>

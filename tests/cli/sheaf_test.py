@@ -1,5 +1,5 @@
-"""sheaf_test.py SHEAF VERSION: runs the command as a user does and looks at what it prints, where it
-prints it and how it exits.
+"""sheaf_test.py SHEAF VERSION: runs the command as a user does and looks at what it prints, where
+it prints it and how it exits.
 """
 
 import json
@@ -194,6 +194,7 @@ class Usage(unittest.TestCase):
             self.assertLessEqual(max(map(len, text.splitlines())), 100, arguments)
 
     def test_the_examples_of_the_help_run(self):
+        available = json.loads(printed("version", "--json"))["kernels_available"]
         count = 0
         for arguments in (["--help"], ["stat", "--help"]):
             examples = printed(*arguments).split("Examples:\n")[1].split("\n\n")[0]
@@ -202,7 +203,7 @@ class Usage(unittest.TestCase):
                 backend = None
                 if "=" in command[0]:
                     backend = command.pop(0).partition("=")[2]
-                if backend in (None, *json.loads(printed("version", "--json"))["kernels_available"]):
+                if backend in (None, *available):
                     self.assertEqual(command.pop(0), "sheaf")
                     self.assertNotEqual(printed(*command, backend=backend), "")
                 count += 1
