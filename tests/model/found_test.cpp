@@ -39,7 +39,8 @@ TEST(Found, ACommitCallsNoHostFunctionThatItDoesNotReach) {
   EXPECT_EQ(opened->snapshot().get(hosted, 1).value(), 0.0f);
 }
 
-/// Where the budget does not hold a version of every page, the pages a commit may reach are counted.
+/// Where the budget does not hold a version of every page, the pages a commit may reach are
+/// counted.
 TEST(Found, CountingReachedPagesCountsNoLinePastTheEndOfAnArray) {
   model declared;
   const auto a = declared.source<std::uint32_t>("a", 17, {.page = page_class::b4k});
