@@ -121,9 +121,17 @@ status lazy_overlay::compute(std::uint32_t index) {
   const plan& graph = *plan_->graph;
   const plan_node& node = graph.nodes[index];
   const plan_operation& op = graph.operation_of(node);
+  struct operand_array {
+    std::uint32_t slot, pages;
+    page_class page;
+  };
+  std::vector<operand_array> operands;
   visit_operands(graph, node, [&](std::uint32_t slot, std::uint32_t pages, page_class page) {
-    resolve(slot, pages, page);
+    operands.push_back({slot, pages, page});
   });
+  for (const operand_array& operand : operands) {
+    resolve(operand.slot, operand.pages, operand.page);
+  }
   const std::size_t owned_before = owned_.size();
   owned_.reserve(owned_before + op.page_count);
   const status filled = fill(node, op);

@@ -3,9 +3,11 @@
 /// other compilers the annotations vanish. The clang build turns their warnings into errors.
 ///
 /// Lock order of the whole library (take in this order, never the other way round):
-///  1. `engine_core::commit_mutex_`   one commit at a time
-///  2. `lazy_overlay::mutex_`         one evaluation per snapshot
-///  3. `page_allocator::grow_mutex_`  one step of arena growth
+///  1. `engine_core::commit_mutex_`    one commit at a time
+///  2. `lazy_overlay::mutex_`          one evaluation per snapshot
+///  3. `allocator_registry::guard`     threads and their caches (thread_caches.cpp)
+///  4. `page_allocator::grow_mutex_`   one step of arena growth
+/// `engine_core::pool_mutex_` is taken alone.
 #pragma once
 
 #include <mutex>
