@@ -181,6 +181,50 @@ def links(root):
                         yield path, number, f"the path {name} leads nowhere"
 
 
+NAMED_LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s#]+)\)((?:,? `\w+`)+)")
+QUOTED_FILE = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def quotes(root):
+    """A name that docs/hot_paths.md puts after a link stands in that file; a block that says
+    `file=PATH` is that file, byte for byte.
+    """
+    for path in tree.documents(root):
+        text = path.read_text()
+        for match in QUOTED_FILE.finditer(text):
+            place = root / match.group(1)
+            if not place.exists() or place.read_text() != match.group(2):
+                line = tree.line_of(text, match.start())
+                yield path, line, f"the block is not what {match.group(1)} holds"
+        for match in NAMED_LINK.finditer(text) if path.name == "hot_paths.md" else ():
+            place = path.parent / match.group(1)
+            known = place.read_text() if place.exists() else ""
+            for name in re.findall(r"\w+", match.group(2)):
+                if not re.search(rf"\b{name}\b", known):
+                    line = tree.line_of(text, match.start())
+                    yield path, line, f"{match.group(1)} has no {name}"
+
+
+STATUS_CODES = re.compile(r"enum class status_code[^{]*\{(.*?)\};", re.DOTALL)
+
+
+def codes(root):
+    """docs/errors.md has exactly one row for each status_code, in the order of the header."""
+    header = root / "include/sheaf/base/status.hpp"
+    book = root / "docs" / "errors.md"
+    if not header.exists():
+        return
+    found = STATUS_CODES.search(header.read_text())
+    names = re.findall(r"^\s*(\w+),", tree.bare(found.group(1)), re.MULTILINE)
+    text = book.read_text() if book.exists() else ""
+    section = text.partition("\n## The codes\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    if rows != names:
+        missing = ", ".join(name for name in names if name not in rows) or "none"
+        extra = ", ".join(name for name in rows if name not in names) or "none"
+        yield book, 1, f"rows and status codes differ; missing: {missing}; too many: {extra}"
+
+
 PROMISE_ROW = re.compile(r"^\|\s*\**(P[1-7])\b[^|]*\|(.*)$")
 ASSERTION = re.compile(r"\bSHEAF_(?:D?ASSERT|PARANOID)\((?P<rest>.*?)\);", re.DOTALL)
 
@@ -212,5 +256,5 @@ def promises(root):
 
 ALL = {
     check.__name__: check
-    for check in (layering, third_parties, sizes, words, links, promises)
+    for check in (layering, third_parties, sizes, words, links, quotes, codes, promises)
 }

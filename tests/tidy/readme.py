@@ -1,5 +1,6 @@
-"""readme.py ROOT WORK COMPILER [FLAG...]: every ```cpp block of README.md compiles, runs, exits 0,
-and prints exactly what the ```text block after it says. A block without `main` becomes its body.
+"""readme.py ROOT WORK COMPILER [FLAG...]: every ```cpp block of BOOKS compiles, runs, exits 0 and
+prints exactly what the ```text block after it says. A block without `main` becomes its body. One
+that says `file=PATH` is built elsewhere.
 """
 
 import pathlib
@@ -7,13 +8,17 @@ import re
 import subprocess
 import sys
 
-BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+BOOKS = ("README.md", "docs/errors.md", "docs/operators.md")
+BLOCK = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 
 
 def programs(text):
     """Yields `(line, code, expected)`; expected is None where no ```text block follows."""
-    blocks = [(m.group(1), m.group(2), text.count("\n", 0, m.start()) + 1) for m in
-              BLOCK.finditer(text)]
+    blocks = [
+        ("" if "file=" in m.group(2) else m.group(1), m.group(3),
+         text.count("\n", 0, m.start()) + 1)
+        for m in BLOCK.finditer(text)
+    ]
     for index, (language, code, line) in enumerate(blocks):
         if language == "cpp":
             follower = blocks[index + 1] if index + 1 < len(blocks) else ("", "", 0)
@@ -51,18 +56,19 @@ def complaint(work, command, code, expected):
 
 
 def main():
-    book = pathlib.Path(sys.argv[1]) / "README.md"
-    if not book.exists():
-        print("readme: there is no README.md yet")
-        return 0
+    root = pathlib.Path(sys.argv[1])
     command = [word for word in sys.argv[3:] if word]
     count = bad = 0
-    for line, code, expected in programs(book.read_text()):
-        count += 1
-        words = complaint(pathlib.Path(sys.argv[2]), command, code, expected)
-        if words:
-            bad += 1
-            print(f"README.md:{line}: the block {words}")
+    for name in BOOKS:
+        if not (root / name).exists():
+            print(f"readme: there is no {name} yet")
+            continue
+        for line, code, expected in programs((root / name).read_text()):
+            count += 1
+            words = complaint(pathlib.Path(sys.argv[2]), command, code, expected)
+            if words:
+                bad += 1
+                print(f"{name}:{line}: the block {words}")
     print(f"readme: {count} blocks run, {bad} findings")
     return 1 if bad else 0
 

@@ -121,6 +121,44 @@ class Links(unittest.TestCase):
             self.assertEqual(len(found("links", files)), count, text)
 
 
+class Quotes(unittest.TestCase):
+    def test_a_name_after_a_link_stands_in_the_linked_file(self):
+        files = {"src/page/a.cpp": "int run_all();\nint walk();\n"}
+        for text, count in (
+            ("| [a.cpp](../src/page/a.cpp) `run_all`, `walk` |", 0),
+            ("| [a.cpp](../src/page/a.cpp) `run_all`, `stop` |", 1),
+            ("| [a.cpp](../src/page/a.cpp) `run` |", 1),
+        ):
+            files["docs/hot_paths.md"] = text + "\n"
+            self.assertEqual(len(found("quotes", files)), count, text)
+
+    def test_a_block_with_a_file_is_that_file(self):
+        files = {"tests/a.hpp": "int a;\n"}
+        for text, count in (
+            ("```cpp file=tests/a.hpp\nint a;\n```\n", 0),
+            ("```cpp file=tests/a.hpp\nint b;\n```\n", 1),
+            ("```cpp file=tests/b.hpp\nint a;\n```\n", 1),
+        ):
+            files["docs/operators.md"] = text
+            self.assertEqual(len(found("quotes", files)), count, text)
+
+
+class Codes(unittest.TestCase):
+    HEADER = "enum class status_code : int {\n  ok,\n  closed,  ///< gone, over\n};\n"
+    BOOK = "# E\n\n## The codes\n\n| code |\n|---|\n| `ok` |\n| `closed` |\n\n## More\n| `x` |\n"
+
+    def test_each_code_has_one_row_in_order(self):
+        for old, new, count in (
+            ("", "", 0), ("| `closed` |\n", "", 1), ("`closed`", "`open`", 1),
+            ("| `ok` |\n", "| `ok` |\n| `ok` |\n", 1),
+        ):
+            files = {"include/sheaf/base/status.hpp": self.HEADER,
+                     "docs/errors.md": self.BOOK.replace(old, new) if old else self.BOOK}
+            self.assertEqual(len(found("codes", files)), count, new)
+        files = {"include/sheaf/base/status.hpp": self.HEADER}
+        self.assertEqual(len(found("codes", files)), 1)
+
+
 class Promises(unittest.TestCase):
     def test_a_promise_called_kept_needs_a_test_that_cites_it(self):
         files = {"docs/architecture.md": "| P1 glue | kept |\n| P3 kept | not yet |\n"}
@@ -163,6 +201,12 @@ class Readme(unittest.TestCase):
         self.assertIn("does not compile", self.complaints(self.BOOK.replace("puts", "put"))[0])
         fails = self.BOOK.replace('std::puts("a");', "return 3;")
         self.assertIn("exits with 3", self.complaints(fails)[0])
+
+
+    def test_a_block_of_a_file_is_passed_over_and_hides_no_other(self):
+        text = "```cpp file=a.hpp\nint a;\n```\n" + self.BOOK
+        self.assertEqual(len(list(readme.programs(text))), 1)
+        self.assertEqual(self.complaints(text), [""])
 
 
 class Nm(unittest.TestCase):
