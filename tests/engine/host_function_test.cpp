@@ -82,6 +82,7 @@ void expect_rolled_back(tower& t, const std::vector<std::string_view>& words) {
   EXPECT_EQ(next.value, old_epoch.value + 3) << "failed commits spend their epochs";
   EXPECT_EQ(t.desk.snapshot().get(t.second, 7).value(), (2001.0f + 1000.0f) * 0.5f);
   EXPECT_EQ(t.desk.last_commit().host_calls, 2u);
+  EXPECT_EQ(t.desk.last_commit().source_lines_changed, 1u) << "no mark of a failed commit is left";
   EXPECT_EQ(image_of(held, t.source, t.doubled, t.first, t.mixed, t.second, t.total), before);
   expect_glued(t.desk);
 }

@@ -93,6 +93,13 @@ inline void expect_glued(engine& in) {
   EXPECT_EQ(report->lines_different, 0u);
 }
 
+/// The same of a result, which must not have a value.
+template <class T>
+void expect_status(const result<T>& found, status_code code,
+                   std::initializer_list<std::string_view> words) {
+  expect_status(found ? status() : found.error(), code, words);
+}
+
 inline constexpr readers both_modes[] = {readers::brief_wait, readers::wait_free};
 
 }  // namespace engine_test
