@@ -151,12 +151,14 @@ std::string words_of(const model_data& data, const std::vector<std::uint32_t>& p
   std::string head = name(0).substr(0, half);
   std::size_t next = 1;
   for (; next < path.size() && head.size() + 4 + name(next).size() <= half; ++next) {
-    head += " -> " + name(next);
+    head += " -> ";
+    head += name(next);
   }
   std::string tail = " -> " + name(path.size() - 1).substr(0, half);
   std::size_t last = path.size() - 1;
   for (; last > next && tail.size() + 4 + name(last - 1).size() <= half; --last) {
-    tail = " -> " + name(last - 1) + tail;
+    tail.insert(0, name(last - 1));
+    tail.insert(0, " -> ");
   }
   if (next == path.size()) return head;
   if (last > next) head += " -> (" + std::to_string(last - next) + " more)";

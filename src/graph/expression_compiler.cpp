@@ -93,11 +93,16 @@ class compiler {
     const auto op = static_cast<std::uint32_t>(step.bits);
     out_.uses.push_back({op, 0, static_cast<std::uint8_t>(step.arity), step.type});
     auto& calls = out_.program.calls;
-    const auto found = std::find(calls.begin(), calls.end(), op);
-    const auto index = static_cast<std::size_t>(found - calls.begin());
-    if (found == calls.end()) {
-      if (calls.size() == call_count_max) refuse("different custom operators", call_count_max);
-      else calls.push_back(op);
+    // An entry stands for one body: one operator on one element type.
+    std::size_t index = 0;
+    while (index < calls.size() && (calls[index] != op || call_types_[index] != step.type)) ++index;
+    if (index == calls.size()) {
+      if (index == call_count_max) {
+        refuse("different custom operators", call_count_max);
+      } else {
+        calls.push_back(op);
+        call_types_.push_back(step.type);
+      }
     }
     return static_cast<std::uint8_t>(index);
   }
@@ -126,6 +131,7 @@ class compiler {
 
   std::span<const expression_step> steps_;
   std::vector<value_ref> stack_;
+  std::vector<dtype> call_types_;  ///< of the entries of the call table
   unsigned registers_on_stack_ = 0;
   compiled_expression out_;
   status fault_;

@@ -27,19 +27,21 @@ status resolve_program(const plan& graph, const plan_operation& op, const kernel
   if (const int entry = find_in_manifest(program); entry >= 0) {
     out.shape = kernels.manifest[entry].body;
   }
-  for (const std::uint32_t call : program.calls) {
-    // A `call` instruction names its element type; one program uses an operator with one type.
-    dtype type = op.type;
+  for (std::size_t entry = 0; entry < program.calls.size(); ++entry) {
+    const std::uint32_t call = program.calls[entry];
+    dtype type = op.type;  // a `call` instruction names it, the same for all of one entry
     for (const instruction& step : program.code) {
-      if (step.op == opcode::call && program.calls[step.from_or_call] == call) type = step.type;
+      if (step.op == opcode::call && step.from_or_call == entry) type = step.type;
     }
     step_body body = operator_body(call, type, kernels.set);
+    // The scalar body gives the same bits where a build left the wider one out.
+    if (body == nullptr) body = operator_body(call, type, isa::scalar);
     if (body == nullptr) {
-      const operator_entry entry = operator_at(call);
+      const operator_entry known = operator_at(call);
       return make_status(status_code::operator_missing, subsystem::propagate,
                          "a custom operator has no body for this instruction set and type",
-                         "%.*s version %u on %.*s for %.*s", static_cast<int>(entry.name.size()),
-                         entry.name.data(), entry.version,
+                         "%.*s version %u on %.*s for %.*s", static_cast<int>(known.name.size()),
+                         known.name.data(), known.version,
                          static_cast<int>(name_of(kernels.set).size()), name_of(kernels.set).data(),
                          static_cast<int>(name_of(type).size()), name_of(type).data());
     }

@@ -309,7 +309,8 @@ template <element To, kernel_value V>
     constexpr To lowest = std::numeric_limits<To>::min();
     constexpr To highest = std::numeric_limits<To>::max();
     constexpr V low = static_cast<V>(lowest);  // 0 or a power of two: exact
-    constexpr V high = static_cast<V>(To{1} + highest / 2) * V{2};
+    constexpr To half = To{1} + highest / 2;
+    constexpr V high = static_cast<V>(half) * V{2};
     const bool inside = (x > low) & (x < high);
     const To truncated = static_cast<To>(inside ? x : V{0});
     return x >= high ? highest : (x <= low ? lowest : truncated);

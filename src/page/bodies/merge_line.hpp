@@ -34,6 +34,8 @@ struct step {
   typedef T lanes __attribute__((vector_size(register_size)));
   typedef bits_of<T> bit_lanes __attribute__((vector_size(register_size)));
 #endif
+  // One lane in the scalar set, where both are T.
+  // NOLINTNEXTLINE(bugprone-sizeof-expression)
   static constexpr std::uint32_t lane_count = sizeof(lanes) / sizeof(T);
 };
 

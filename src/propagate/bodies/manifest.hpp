@@ -172,6 +172,7 @@ using product = node<opcode::mul, in<0>, in<1>>;
       entry_of<node<opcode::min, in<0>, in<1>>, T>("min(a,b)"),   \
       entry_of<node<opcode::max, in<0>, in<1>>, T>("max(a,b)")
 
+// NOLINTNEXTLINE(misc-definitions-in-headers): one copy per instruction set is the point.
 static constexpr manifest_entry manifest[] = {
     SHEAF_SHAPES_OF_ALL(float),         SHEAF_SHAPES_OF_FLOATS(float),
     SHEAF_SHAPES_OF_ALL(double),        SHEAF_SHAPES_OF_FLOATS(double),

@@ -129,6 +129,7 @@ template <element... T>
   (fill_casts<T, T...>(table), ...);
   return table;
 }
+// NOLINTNEXTLINE(misc-definitions-in-headers): one copy per instruction set is the point.
 static constexpr step_table steps =
     make_step_table<float, double, std::int32_t, std::int64_t, std::uint8_t, std::uint32_t,
                     std::uint64_t>();
