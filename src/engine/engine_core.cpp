@@ -277,11 +277,11 @@ std::size_t engine_core::trim() {
   return frames_->allocator().trim();
 }
 
-/// Waits for the commit in flight, except from inside its operators.
+/// Turns waiting commits away, then waits for the one in flight, except from inside its operators.
 void engine_core::close() noexcept {
-  if (is_inside_operator()) return closed_.store(true);
-  const mutex_lock lock(commit_mutex_);
   closed_.store(true);
+  if (is_inside_operator()) return;
+  const mutex_lock lock(commit_mutex_);
 }
 
 }  // namespace sheaf::inline v0
