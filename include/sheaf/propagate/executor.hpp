@@ -12,7 +12,7 @@
 ///
 /// Choice of direction, per producer level: push costs its changed pages times the mean fan-out,
 /// pull costs the fan-in of the levels that read it. The constants stand at `push_weight` and
-/// `full_threshold` in executor.cpp.
+/// `full_sixteenths` in executor.cpp.
 ///
 /// Invariants
 ///  1. `levels-in-order`: when a level runs, every producer below it has its final bits and masks.
