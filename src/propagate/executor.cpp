@@ -301,14 +301,14 @@ void executor::state::run_words(page_runner& runner, const plan_segment& segment
 void executor::state::run_marked(page_runner& runner, const plan_level& level, std::uint32_t begin,
                                  std::uint32_t end, level_tally& tally) noexcept {
   std::uint32_t at = level.segment_begin;
-  for (std::uint32_t slot = dirty_.next(begin); slot < end;) {
+  for (std::uint32_t slot = dirty_.next(begin, end); slot < end;) {
     at = segment_of(level, slot, at);
     const plan_segment& segment = graph_.segments[at];
     if (is_run(segment)) {
       // The words of one summary word at most: behind them `next` skips what is clean.
       const std::uint32_t to = std::min({end, segment.slot_end, ((slot >> 12) + 1) << 12});
       run_words(runner, segment, slot, to, direction::marked, tally);
-      slot = dirty_.next(to);
+      slot = dirty_.next(to, end);
       continue;
     }
     const place here = place_in(segment, slot);
@@ -321,7 +321,7 @@ void executor::state::run_marked(page_runner& runner, const plan_level& level, s
       tally.pages += changed != 0;
       tally.lines += line_count(changed);
     }
-    slot = dirty_.next(slot + 1);
+    slot = dirty_.next(slot + 1, end);
   }
 }
 

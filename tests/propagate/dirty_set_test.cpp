@@ -113,6 +113,32 @@ TEST(DirtySet, MatchesAnOrderedSetThroughRandomChanges) {
   }
 }
 
+TEST(DirtySet, SearchesUpToALimit) {
+  for (const std::uint32_t size : sizes) {
+    sheaf_test::random_numbers random(size);
+    dirty_set set(size);
+    std::set<std::uint32_t> expected;
+    for (std::uint32_t i = 0; i < 40; ++i) {
+      const std::uint32_t bit = random() % size;
+      set.insert(bit);
+      expected.insert(bit);
+      const std::uint32_t other = random() % size;  // a stale summary
+      if (expected.count(other) == 0) set.insert(other), set.reset_bit(other);
+    }
+    for (int look = 0; look < 200; ++look) {
+      const std::uint32_t from = random() % size;
+      const std::uint32_t limit = random() % (size + 1);
+      const auto after = expected.lower_bound(from);
+      const std::uint32_t found = set.next(from, limit);
+      if (after != expected.end() && *after < limit) {
+        ASSERT_EQ(found, *after) << size;
+      } else {
+        ASSERT_GE(found, limit) << size;
+      }
+    }
+  }
+}
+
 TEST(DirtySet, PassesOverManyStaleSummaries) {
   constexpr std::uint32_t size = 262145;
   dirty_set set(size);
