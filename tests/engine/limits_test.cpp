@@ -1,5 +1,5 @@
 /// \file
-/// Every limit of an engine: past it a call gets a status, nothing is lost, and it works again once
+/// Promise P6 (bounded). Every limit of an engine: past it a call gets a status, nothing is lost, and it works again once
 /// there is room.
 #include <optional>
 
