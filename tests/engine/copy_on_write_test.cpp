@@ -1,6 +1,6 @@
 /// \file
-/// Promise P2 (still). Copy-on-write happens exactly when a live snapshot needs the old frame, seen through the
-/// counters of a commit and the byte figures of the engine.
+/// Promise P2 (still). Copy-on-write happens exactly when a live snapshot needs the old frame, seen
+/// through the counters of a commit and the byte figures of the engine.
 #include <algorithm>
 #include <array>
 #include <numeric>

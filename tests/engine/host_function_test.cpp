@@ -1,6 +1,7 @@
 /// \file
-/// Promise P5 (all-or-nothing). Host functions that fail: the commit fails naming the array, every bit is as before, the epoch
-/// number is spent. Host functions that call the engine back: `reentrant`, no deadlock.
+/// Promise P5 (all-or-nothing). Host functions that fail: the commit fails naming the array, every
+/// bit is as before, the epoch number is spent. Host functions that call the engine back:
+/// `reentrant`, no deadlock.
 #include <atomic>
 #include <functional>
 #include <stdexcept>

@@ -1,6 +1,6 @@
 /// \file
-/// Promise P6 (bounded). Every limit of an engine: past it a call gets a status, nothing is lost, and it works again once
-/// there is room.
+/// Promise P6 (bounded). Every limit of an engine: past it a call gets a status, nothing is lost,
+/// and it works again once there is room.
 #include <optional>
 
 #include "engine/support.hpp"

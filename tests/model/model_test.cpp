@@ -1,6 +1,6 @@
 /// \file
-/// Promise P1 (glue): random programs against the naive engine. Environment: SHEAF_MODEL_SEED, the first seed;
-/// SHEAF_MODEL_PROGRAMS, how many (with both, only the first test runs them);
+/// Promise P1 (glue): random programs against the naive engine. Environment: SHEAF_MODEL_SEED, the
+/// first seed; SHEAF_MODEL_PROGRAMS, how many (with both, only the first test runs them);
 /// SHEAF_MODEL_TRACE=1 prints steps.
 #include <gtest/gtest.h>
 
