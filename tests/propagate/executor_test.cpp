@@ -153,5 +153,40 @@ TEST(Executor, CountersAndBitsAreTheSameOnEveryRunAndAtEveryThreadCount) {
   }
 }
 
+TEST(Executor, LevelsThatFollowMarksGiveTheSameOnManyThreads) {
+  // Half of the nodes go as one run, the others one by one; every 6th source changes.
+  constexpr unsigned width = 8192;
+  model m;
+  std::vector<array<float>> sources, products;
+  for (unsigned i = 0; i < width; ++i) sources.push_back(m.source<float>("", 16));
+  for (unsigned i = 0; i < width; ++i) {
+    const auto& other = sources[i * 7919u % width];
+    products.push_back(i % 2 == 0 ? m.derive("", sources[i] * other + 1.0f)
+                                  : m.derive("", combine(semiring_id::max_plus,
+                                                         {sources[i], other})));
+  }
+  for (unsigned i = 0; i < width; ++i) {
+    (void)m.derive("", min(products[i], products[i * 31u % width]) * 2.0f);
+  }
+  std::vector<work_counters> counted;
+  std::vector<std::byte> image;
+  for (const unsigned threads : {1u, 2u, 4u}) {
+    rig r(m, threads);
+    std::vector<work_counters> now;
+    for (unsigned round = 1; round <= 4; ++round) {
+      for (unsigned i = round; i < width; i += 6) {
+        r.set(sources[i], i % 16, static_cast<float>(i % 50 + round));
+      }
+      now.push_back(r.propagate());
+      EXPECT_EQ(now.back().levels_pushed, 2u);
+    }
+    r.expect_glued();
+    r.expect_quiet();
+    if (counted.empty()) counted = now, image = r.image();
+    EXPECT_TRUE(now == counted) << threads << " threads";
+    EXPECT_TRUE(r.image() == image) << threads << " threads";
+  }
+}
+
 }  // namespace
 }  // namespace propagate_test
