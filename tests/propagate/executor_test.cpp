@@ -106,6 +106,29 @@ TEST(Executor, CutOffStopsAChainWhereBitsAreEqualAndCountsExactly) {
   r.expect_glued();
 }
 
+TEST(Executor, APageThatIsCutOffMarksNothingBesideOnesThatAreNot) {
+  model m;
+  std::vector<array<float>> sources;
+  for (int i = 0; i < 32; ++i) sources.push_back(m.source<float>("", 16));
+  for (int i = 0; i < 32; ++i) {
+    const auto capped = m.derive("", min(sources[static_cast<std::size_t>(i)], 10.0f));
+    (void)m.derive("", capped * 2.0f);
+  }
+  rig r(m);
+  r.set(sources[0], 0, 100.0f);
+  r.set(sources[1], 0, 1.0f);
+  EXPECT_EQ(r.propagate().pages_recomputed, 4u);
+  r.set(sources[0], 0, 200.0f);  // still 10 below the cap
+  r.set(sources[1], 0, 2.0f);
+  const work_counters work = r.propagate();
+  EXPECT_EQ(work.levels_pushed, 2u);
+  EXPECT_EQ(work.pages_cut_off, 1u);
+  EXPECT_EQ(work.pages_recomputed, 3u);
+  EXPECT_EQ(work.lines_recomputed, 3u);
+  r.expect_glued();
+  r.expect_quiet();
+}
+
 /// Reads at random from arrays of many pages, in all kinds of operators.
 struct wide {
   wide() {
