@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <new>
 
 #include <sheaf/propagate/operator_scope.hpp>
 
@@ -28,6 +29,7 @@ result<epoch> engine_core::commit(delta& changes) {
 
 /// The way of a delta, see the head of engine.hpp.
 result<epoch> engine_core::commit_locked(delta& changes) {
+  SHEAF_TRY(make_room(changes));
   const std::uint64_t before = published();
   const std::uint64_t number = ++next_epoch_;
   const bool fallible = can_fail(changes);
@@ -63,6 +65,24 @@ result<epoch> engine_core::commit_locked(delta& changes) {
   frames_->reclaim(pins_);
   for (frame_log* log : executor_->logs()) log->clear();
   return epoch{number};
+}
+
+/// Room in `touched_` for every page the delta may write to, before anything changes.
+status engine_core::make_room(const delta& changes) {
+  std::uint64_t pages = 0;
+  for (const delta_piece& piece : changes.pieces()) {
+    const std::uint32_t source = graph_->producer_of_array[index_of(piece.array)];
+    // A range of n elements touches at most n / page + 2 pages; n is a bound for every kind.
+    pages += std::min<std::uint64_t>(piece.count, graph_->sources[source].page_count);
+  }
+  try {
+    touched_.reserve(pages);
+  } catch (const std::bad_alloc&) {
+    return make_status(status_code::out_of_memory, subsystem::engine,
+                       "no memory to keep track of touched pages", "%llu pages",
+                       static_cast<unsigned long long>(pages));
+  }
+  return {};
 }
 
 bool engine_core::can_fail(const delta& changes) const noexcept {

@@ -1,5 +1,7 @@
 #include <sheaf/engine/engine.hpp>
 
+#include <new>
+
 #include "engine/engine_core.hpp"
 
 namespace sheaf::inline v0 {
@@ -17,9 +19,14 @@ engine& engine::operator=(engine&& other) noexcept {
 engine::~engine() { close(); }
 
 result<engine> engine::open(const model& declared, const engine_options& options) {
-  auto core = engine_core::open(declared, options);
-  if (!core) return core.error();
-  return engine(std::move(*core));
+  try {
+    auto core = engine_core::open(declared, options);
+    if (!core) return core.error();
+    return engine(std::move(*core));
+  } catch (const std::bad_alloc&) {
+    return status(status_code::out_of_memory, subsystem::engine,
+                  "no memory for the tables of the engine");
+  }
 }
 
 transaction engine::begin() noexcept { return transaction(core_); }

@@ -262,12 +262,16 @@ status engine_core::recompute() {
   if (is_inside_operator()) return inside_operator();
   const mutex_lock lock(commit_mutex_);
   if (is_closed()) return closed_status();
-  // By P1 no line differs, so no frame is replaced and nothing needs to be reserved.
+  // By P1 no line differs; an operator that is not pure must change nothing.
   frames_->begin_commit(next_epoch_, published());
-  const status done = executor_->recompute();
+  const status done = executor_->rehearse();
   executor_->discard();
-  (void)executor_->take_counters();
-  return done;
+  const work_counters work = executor_->take_counters();
+  const std::uint64_t differ = work.lines_recomputed - work.lines_cut_off;
+  if (!done.is_ok() || differ == 0) return done;
+  return make_status(status_code::operator_failed, subsystem::engine,
+                     "recomputing gave other bits: an operator is not pure", "%llu lines differ",
+                     static_cast<unsigned long long>(differ));
 }
 
 std::size_t engine_core::trim() {

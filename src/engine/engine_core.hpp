@@ -93,6 +93,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   [[nodiscard]] status check_handle(const array_handle& target, dtype type) const noexcept;
 
   [[nodiscard]] result<epoch> commit_locked(delta& changes) SHEAF_REQUIRES(commit_mutex_);
+  [[nodiscard]] status make_room(const delta& changes) SHEAF_REQUIRES(commit_mutex_);
   [[nodiscard]] bool can_fail(const delta& changes) const noexcept;
   [[nodiscard]] status reserve_frames(const delta& changes) SHEAF_REQUIRES(commit_mutex_);
   void mark_pieces(const delta& changes) SHEAF_REQUIRES(commit_mutex_);

@@ -115,7 +115,7 @@ status frame_store::reserve(const frame_demand& demand,
   }
   if (history_bytes() + bytes > history_bytes_max_) {
     return make_status(status_code::history_full, subsystem::page,
-                       "old versions held by open snapshots fill the history budget",
+                       "the versions this commit would supersede do not fit the history budget",
                        "%llu bytes held, up to %llu more needed, the limit is %llu",
                        static_cast<unsigned long long>(history_bytes()),
                        static_cast<unsigned long long>(bytes),

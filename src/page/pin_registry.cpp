@@ -7,6 +7,15 @@ namespace sheaf::inline v0 {
 namespace {
 constexpr std::uint64_t opening_bit = 1;
 constexpr int spins_before_sleep = 256;
+
+/// Tells the core that this is a spin.
+void pause_briefly() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+#endif
+}
 }  // namespace
 
 bool pin_view::sees(std::uint64_t birth, std::uint64_t superseded) const noexcept {
@@ -45,7 +54,7 @@ result<pin_registry::pinned> pin_registry::open(const std::atomic<std::uint64_t>
     if (const std::uint64_t commit = in_place_.load(); commit != 0) {
       wait_count_.fetch_add(1, std::memory_order_relaxed);  // a figure for people
       for (int spin = 0; spin < spins_before_sleep && in_place_.load() == commit; ++spin) {
-        __builtin_ia32_pause();
+        pause_briefly();
       }
       waiting_.fetch_add(1);
       while (in_place_.load() == commit) in_place_.wait(commit);

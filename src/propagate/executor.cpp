@@ -1,6 +1,7 @@
 #include <sheaf/propagate/executor.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <mutex>
 
@@ -164,6 +165,13 @@ bool executor::state::is_mostly_dirty(const plan_level& level) noexcept {
   return total != 0 && dirty * 16 >= total * full_sixteenths;
 }
 
+status executor::state::rehearse() {
+  for (auto& runner : runners_) runner->set_rehearsing(true);
+  const status done = recompute();
+  for (auto& runner : runners_) runner->set_rehearsing(false);
+  return done;
+}
+
 status executor::state::recompute() {
   for (std::uint32_t level = 1; level < graph_.levels.size(); ++level) {
     SHEAF_TRY(run_level(level, direction::full, host_calls::all));
@@ -216,7 +224,13 @@ void executor::state::run_parallel(const plan_level& level, direction how, level
     const plan_level* level;
     direction how;
     std::vector<level_tally> tallies;
-  } shared{this, &level, how, std::vector<level_tally>(runners_.size())};
+    // oneTBB orders the ranges between the call and its return; these say it where thread sanitizer
+    // sees it, which cannot look into oneTBB.
+    std::atomic<std::uint32_t> begun{0};
+    std::atomic<std::uint32_t> ended{0};
+  };
+  job shared{this, &level, how, std::vector<level_tally>(runners_.size())};
+  shared.begun.store(1, std::memory_order_release);  // pairs with the load of each range
   const std::uint32_t first_word = level.slot_begin >> 6;
   const std::uint32_t last_word = ((level.slot_end - 1) >> 6) + 1;
   const auto grain = std::max<std::uint32_t>(
@@ -224,11 +238,14 @@ void executor::state::run_parallel(const plan_level& level, direction how, level
   pool_->run(first_word, last_word, grain, &shared,
              [](void* context, unsigned worker, std::uint32_t begin, std::uint32_t end) {
                job& mine = *static_cast<job*>(context);
+               (void)mine.begun.load(std::memory_order_acquire);  // pairs with the store above
                mine.self->run_range(*mine.self->runners_[worker], *mine.level,
                                     std::max(begin << 6, mine.level->slot_begin),
                                     std::min(end << 6, mine.level->slot_end), mine.how,
                                     mine.tallies[worker]);
+               mine.ended.fetch_add(1, std::memory_order_release);  // pairs with the load below
              });
+  (void)shared.ended.load(std::memory_order_acquire);  // pairs with the end of each range
   for (const level_tally& part : shared.tallies) {
     tally.pages += part.pages;
     tally.lines += part.lines;

@@ -90,6 +90,7 @@ line_mask* executor::masks() noexcept { return state_->masks_.get(); }
 void executor::mark(std::uint32_t slot) noexcept { state_->dirty_.insert(slot); }
 status executor::propagate() { return state_->propagate(); }
 status executor::recompute() { return state_->recompute(); }
+status executor::rehearse() { return state_->rehearse(); }
 frame_demand executor::count_cone() noexcept { return state_->count_cone(); }
 void executor::finish(bool note) noexcept { state_->clear(note); }
 void executor::discard() noexcept {

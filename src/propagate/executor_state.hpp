@@ -34,6 +34,7 @@ struct executor::state {
 
   status propagate();
   status recompute();
+  status rehearse();
   frame_demand count_cone() noexcept;
   void clear(bool note) noexcept;
   result<audit_report> audit();
@@ -66,7 +67,7 @@ struct executor::state {
   void push_level(std::uint32_t level) noexcept;
   [[nodiscard]] level_tally tally_sources() noexcept;
 
-  /// Calls `visitor(producer, page)` for a slot, given the segment that holds it.
+  /// The node (at level 0 the source) and page a slot stands for.
   struct place {
     std::uint32_t node;
     std::uint32_t page;

@@ -2,12 +2,17 @@
 
 #include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
+#include <tbb/info.h>
 #include <tbb/task_arena.h>
+
+#include <algorithm>
 
 namespace sheaf::inline v0 {
 
 struct level_pool::arena {
-  explicit arena(unsigned threads) : tasks(static_cast<int>(threads)) {}
+  /// More threads than oneTBB would run at once bring nothing but its warning.
+  explicit arena(unsigned threads)
+      : tasks(std::min(static_cast<int>(threads), tbb::info::default_concurrency())) {}
   tbb::task_arena tasks;
 };
 

@@ -94,7 +94,7 @@ line_mask page_runner::run(const plan_node& node, const plan_operation& op, std:
     if (tracked != nullptr) {
       note_elements(tracked, current, page_scratch_, changed, size_shift(op.type));
     }
-    if (changed != 0) {
+    if (changed != 0 && !rehearsing_) {
       copy_lines(in_place ? current : space_.store->replace(slot, op.page, changed, log_),
                  page_scratch_, changed);
     }

@@ -107,6 +107,8 @@ class page_runner {
 
   /// While set, indexed and folding nodes recompute every element of a line they are asked for.
   void set_whole(bool whole) noexcept { whole_ = whole; }
+  /// While set, no page gets another frame: what differs is counted and dropped.
+  void set_rehearsing(bool rehearsing) noexcept { rehearsing_ = rehearsing; }
   /// Counts what a run did on pages of `op`.
   void count_run(const plan_operation& op, const run_tally& tally) noexcept;
   [[nodiscard]] bool is_whole() const noexcept { return whole_; }
@@ -161,6 +163,7 @@ class page_runner {
   page_space space_;
   std::byte* bases_[page_class_count];
   bool whole_ = false;
+  bool rehearsing_ = false;
   frame_log log_;
   work_counters counters_;
   struct line_aligned_delete {

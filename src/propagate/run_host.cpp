@@ -115,7 +115,7 @@ status page_runner::run_host(const plan_node& node, const plan_operation& op, li
                           space_.store->changes_in_place(slot, op.page);
     if (!in_place) task.out = page_scratch_;
     changed[page] = body.settle(task, computed);
-    if (!in_place && changed[page] != 0) {
+    if (!in_place && changed[page] != 0 && !rehearsing_) {
       std::byte* to = space_.store->replace(slot, op.page, changed[page], log_);
       for_each_line(changed[page], [&](unsigned line) {
         std::memcpy(to + line * line_size, page_scratch_ + line * line_size, line_size);

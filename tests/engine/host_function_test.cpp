@@ -241,6 +241,28 @@ TEST(HostFunction, CallingTheEngineBackGetsReentrantAndNoDeadlock) {
   }
 }
 
+TEST(HostFunction, OneThatIsNotPureIsFoundByRecomputeAndChangesNothing) {
+  model declared;
+  const auto source = declared.source<float>("source", 16);
+  int calls = 0;
+  const auto drifting =
+      declared.derive_host<float>("drifting", 1, {source}, [&](host_call& call) -> status {
+        call.result<float>()[0] = static_cast<float>(++calls);
+        return {};
+      });
+  auto opened = engine::open(declared);
+  ASSERT_TRUE(opened);
+  const float before = opened->snapshot().get(drifting).value();
+  const auto held = opened->snapshot();
+  expect_status(opened->recompute(), status_code::operator_failed, {"not pure"});
+  EXPECT_EQ(opened->snapshot().get(drifting).value(), before);
+  EXPECT_EQ(held.get(drifting).value(), before);
+  EXPECT_NE(opened->audit()->lines_different, 0u);
+  set_one(*opened, source, 3, 4.0f);
+  EXPECT_NE(opened->snapshot().get(drifting).value(), before);
+  EXPECT_EQ(held.get(drifting).value(), before);
+}
+
 TEST(HostFunction, ASnapshotAndAViewMayEndInsideOne) {
   tower t({});
   auto held = t.desk.snapshot();

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <set>
-#include <thread>
 #include <vector>
 
 #include "page/random.hpp"
@@ -169,26 +168,6 @@ TEST(DirtySet, SummarizesARangeOfWordsAndNoMore) {
     set.summarize(begin, end);
     EXPECT_EQ(walked(set), listed(expected)) << size;
     EXPECT_EQ(drained(set), listed(expected)) << size;
-  }
-}
-
-TEST(DirtySetConcurrent, InsertsOfManyThreadsAllArrive) {
-  constexpr std::uint32_t size = 70'000;
-  for (int round = 0; round < 5; ++round) {
-    dirty_set set(size);
-    std::vector<std::thread> threads;
-    std::set<std::uint32_t> expected;
-    for (std::uint32_t seed = 0; seed < 4; ++seed) {
-      sheaf_test::random_numbers random(seed + 10);
-      std::vector<std::uint32_t> bits(500);
-      for (std::uint32_t& bit : bits) bit = random() % size;
-      expected.insert(bits.begin(), bits.end());
-      threads.emplace_back([&set, bits] {
-        for (const std::uint32_t bit : bits) set.insert_shared(bit);
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
-    EXPECT_EQ(walked(set), listed(expected));
   }
 }
 

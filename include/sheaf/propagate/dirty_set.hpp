@@ -6,14 +6,12 @@
 ///     summary bit may be stale after `assign_word` or `reset_bit`; `next` passes over it.
 ///  2. All words are zero between commits.
 ///
-/// Thread safety: `insert` and the readers by one thread; `insert_shared` by many; `assign_word`,
-/// `reset_bit` and `next` up to a limit by many if each has its own words and nobody inserts
-/// meanwhile.
+/// Thread safety: `insert` and the readers by one thread; `assign_word`, `reset_bit` and `next` up
+/// to a limit by many if each has its own words and nobody inserts meanwhile.
 /// Cost: `insert` one to four word accesses; `next` the same unless summaries are stale.
 /// PERF: 2 ns an insertion against 27-102 for a compressed bitmap, which is why it is flat.
 #pragma once
 
-#include <atomic>
 #include <bit>
 #include <cstdint>
 #include <memory>
@@ -48,16 +46,6 @@ class dirty_set {
       std::uint64_t& word = levels_[level][bit >> 6];
       const std::uint64_t before = word;
       word = before | std::uint64_t{1} << (bit & 63);
-      if (before != 0) return;
-    }
-  }
-  /// As `insert`, beside other threads that do the same.
-  void insert_shared(std::uint32_t bit) noexcept {
-    for (unsigned level = 0; level < level_count_; ++level, bit >>= 6) {
-      // relaxed: the level barrier orders marking before reading.
-      const std::uint64_t before =
-          std::atomic_ref(levels_[level][bit >> 6])
-              .fetch_or(std::uint64_t{1} << (bit & 63), std::memory_order_relaxed);
       if (before != 0) return;
     }
   }

@@ -73,6 +73,9 @@ class executor {
   [[nodiscard]] status propagate();
   /// Runs every level whole, whatever is marked.
   [[nodiscard]] status recompute();
+  /// The same where every page is visible to somebody (nothing changes in place), and drops what
+  /// differs: `lines_recomputed - lines_cut_off` of the counters.
+  [[nodiscard]] status rehearse();
   /// Counts the pages the marks can reach at most, sources included, as if no line were cut off,
   /// and that the commit the frame store is in would have to replace. Clears all marks.
   [[nodiscard]] frame_demand count_cone() noexcept;
