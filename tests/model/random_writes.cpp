@@ -137,7 +137,7 @@ void random_writes::write_range(sheaf::transaction& txn, std::uint32_t target, s
     txn.range_borrowed(to, {.index = first}, lend(std::move(values)), op);
   } else {
     txn.range(to, {.index = first}, values, op);
-    std::memset(values.data(), 0x77, count * sizeof(T));
+    std::fill(values.begin(), values.end(), T{119});
   }
 }
 
