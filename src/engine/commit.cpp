@@ -47,6 +47,7 @@ result<epoch> engine_core::commit_locked(delta& changes) {
   }
   apply_pieces(changes);
   mark_touched();
+  executor_->note_written(changes);
   if (const status ran = executor_->propagate(); !ran.is_ok()) {
     SHEAF_ASSERT(fallible, "built-in-operators-cannot-fail");
     (void)executor_->take_counters();

@@ -65,11 +65,7 @@ void visit_operands(const plan& graph, const plan_node& node, Visitor&& visitor)
     }
     const plan_operand& operand = graph.operand_details[entries[i]];
     if (operand.producer == no_index) continue;
-    const std::uint32_t pages =
-        graph.is_source(operand.producer)
-            ? graph.sources[operand.producer].page_count
-            : graph.operation_of(graph.node_of(operand.producer)).page_count;
-    visitor(operand.slot, pages, operand.page);
+    visitor(operand.slot, graph.page_count_of(operand.producer), operand.page);
   }
 }
 

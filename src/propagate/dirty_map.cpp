@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "propagate/operators/rules.hpp"
+
 namespace sheaf::inline v0 {
 
 namespace {
@@ -11,13 +13,36 @@ unsigned lines_per_element(const plan_operation& op, const plan_operand& operand
   return op.kind == operator_kind::fold_lines ? 1 : 1u << size_shift(operand.type);
 }
 
-std::uint32_t page_count_of(const plan& graph, const plan_operand& operand) noexcept {
-  return graph.is_source(operand.producer)
-             ? graph.sources[operand.producer].page_count
-             : graph.operation_of(graph.node_of(operand.producer)).page_count;
+}  // namespace
+
+bool dirty_map::is_pushed_only(const plan_operation& op) noexcept {
+  if (op.kind == operator_kind::host) return true;
+  const operator_rules* rules = rules_of(op.kind);
+  return rules != nullptr && rules->pushed_only;
 }
 
-}  // namespace
+std::uint64_t dirty_map::changed_elements(const plan_operand& operand,
+                                          std::uint64_t line) const noexcept {
+  const unsigned shift = line_shift - size_shift(operand.type);
+  const std::uint64_t left = plan_.graph->length_of(operand.producer) - (line << shift);
+  const std::uint64_t valid =
+      first_lines(static_cast<unsigned>(std::min<std::uint64_t>(std::uint64_t{1} << shift, left)));
+  const std::uint64_t* tracked =
+      whole_lines_ ? nullptr : plan_.tracked_elements(operand.producer, changed_elements_);
+  return tracked == nullptr ? valid : valid & tracked[line];
+}
+
+void dirty_map::mark_line_range(const plan_node& node, const plan_operation& op,
+                                std::uint64_t begin, std::uint64_t end) noexcept {
+  const unsigned shift = static_cast<unsigned>(op.page);
+  while (begin < end) {
+    const auto inside = static_cast<unsigned>(begin & (lines_of(op.page) - 1));
+    const auto span = static_cast<unsigned>(
+        std::min<std::uint64_t>(lines_of(op.page) - inside, end - begin));
+    mark(node.slot + static_cast<std::uint32_t>(begin >> shift), first_lines(span) << inside);
+    begin += span;
+  }
+}
 
 void dirty_map::push(std::uint32_t producer, std::uint32_t page, line_mask changed) noexcept {
   const plan& graph = *plan_.graph;
@@ -31,8 +56,9 @@ void dirty_map::push(std::uint32_t producer, std::uint32_t page, line_mask chang
     }
     const std::uint32_t* entries = graph.operands.data() + node.operand_begin;
     for (std::uint32_t k = 0; k < op.operand_count; ++k) {
-      const plan_operand& operand = graph.operand_details[entries[k]];
-      if (operand.producer == producer) push_operand(node, op, operand, page, changed);
+      if (graph.operand_details[entries[k]].producer == producer) {
+        push_operand(node, op, k, page, changed);
+      }
     }
   }
 }
@@ -40,26 +66,27 @@ void dirty_map::push(std::uint32_t producer, std::uint32_t page, line_mask chang
 void dirty_map::push_into(const plan_node& node, const plan_operation& op) noexcept {
   const plan& graph = *plan_.graph;
   for (std::uint32_t k = 0; k < op.operand_count; ++k) {
-    const plan_operand& operand = graph.operand_details[graph.operands[node.operand_begin + k]];
-    const std::uint32_t last = operand.slot + page_count_of(graph, operand);
+    const plan_operand& operand = plan_.operand(node, k);
+    if (operand.producer == no_index) continue;
+    const std::uint32_t last = operand.slot + graph.page_count_of(operand.producer);
     for (std::uint32_t slot = dirty_.next(operand.slot); slot < last;
          slot = dirty_.next(slot + 1)) {
-      push_operand(node, op, operand, slot - operand.slot, masks_[slot]);
+      push_operand(node, op, k, slot - operand.slot, masks_[slot]);
     }
   }
 }
 
 void dirty_map::push_operand(const plan_node& node, const plan_operation& op,
-                             const plan_operand& operand, std::uint32_t page,
+                             std::uint32_t which, std::uint32_t page,
                              line_mask changed) noexcept {
+  const plan_operand& operand = plan_.operand(node, which);
   switch (op.kind) {
     case operator_kind::combine:
     case operator_kind::program: push_aligned(node, op, operand, page, changed); break;
     case operator_kind::fold_lines:
     case operator_kind::fold_blocks: push_fold(node, op, operand, page, changed); break;
-    case operator_kind::segment_fold:
-    case operator_kind::gather: push_indexed(node, op, operand, page, changed); break;
     case operator_kind::host: mark(node.slot, 1); break;
+    default: rules_of(op.kind)->push(*this, node, op, which, page, changed); break;
   }
 }
 
@@ -106,35 +133,6 @@ void dirty_map::push_fold(const plan_node& node, const plan_operation& op,
   });
 }
 
-void dirty_map::push_indexed(const plan_node& node, const plan_operation& op,
-                             const plan_operand& operand, std::uint32_t page,
-                             line_mask changed) noexcept {
-  const index_table& table = plan_.graph->tables[op.payload];
-  const unsigned element_shift = plan_.operations[node.operation].element_shift;
-  std::uint64_t* elements = element_masks_ + plan_.indexed_begin[plan_.node_index(node)];
-  const std::uint64_t first = std::uint64_t{page} * lines_of(operand.page);
-  const std::uint64_t* tracked =
-      whole_lines_ ? nullptr : plan_.tracked_elements(operand.producer, changed_elements_);
-  const std::uint64_t length = table.reach_offsets.size() - 1;
-  for_each_line(changed, [&](unsigned line) {
-    const std::uint64_t line_first = (first + line) << element_shift;
-    const auto valid = static_cast<unsigned>(
-        std::min<std::uint64_t>(std::uint64_t{1} << element_shift, length - line_first));
-    std::uint64_t from = first_lines(valid);
-    if (tracked != nullptr) from &= tracked[first + line];
-    for (; from != 0; from &= from - 1) {
-      const std::uint64_t at = line_first + static_cast<unsigned>(std::countr_zero(from));
-      for (std::uint32_t i = table.reach_offsets[at]; i < table.reach_offsets[at + 1]; ++i) {
-        const std::uint32_t element = table.reach_elements[i];
-        const std::uint32_t result_line = element >> element_shift;
-        elements[result_line] |= std::uint64_t{1} << (element & ((1u << element_shift) - 1));
-        mark(node.slot + (result_line >> static_cast<unsigned>(op.page)),
-             line_mask{1} << (result_line & (lines_of(op.page) - 1)));
-      }
-    }
-  });
-}
-
 line_mask dirty_map::pull(const plan_node& node, const plan_operation& op,
                           std::uint32_t page) const noexcept {
   const plan& graph = *plan_.graph;
@@ -143,6 +141,9 @@ line_mask dirty_map::pull(const plan_node& node, const plan_operation& op,
   if (SHEAF_LIKELY(op.uniform)) {
     for (std::uint32_t k = 0; k < op.operand_count; ++k) mask |= masks_[entries[k] + page];
     return mask;
+  }
+  if (const operator_rules* rules = rules_of(op.kind); rules != nullptr) {
+    return rules->pull(*this, node, op, page) & plan_.lines_of_page(op, page);
   }
   for (std::uint32_t k = 0; k < op.operand_count; ++k) {
     const plan_operand& operand = graph.operand_details[entries[k]];
@@ -175,7 +176,7 @@ line_mask dirty_map::pull_aligned(const plan_operation& op, const plan_operand& 
   }
   const std::uint32_t first = page << (to - from);
   const std::uint32_t last = std::min(first + (1u << (to - from)),
-                                      page_count_of(*plan_.graph, operand));
+                                      plan_.graph->page_count_of(operand.producer));
   line_mask mask = 0;
   for (std::uint32_t at = first; at < last; ++at) {
     mask |= masks_[operand.slot + at] << ((at - first) << from);
@@ -188,7 +189,7 @@ line_mask dirty_map::pull_fold(const plan_operation& op, const plan_operand& ope
   const unsigned each = lines_per_element(op, operand);
   const unsigned per_line = static_cast<unsigned>(line_size >> size_shift(op.type));
   const std::uint64_t lines_total =
-      std::uint64_t{page_count_of(*plan_.graph, operand)} * lines_of(operand.page);
+      std::uint64_t{plan_.graph->page_count_of(operand.producer)} * lines_of(operand.page);
   line_mask mask = 0;
   for_each_line(plan_.lines_of_page(op, page), [&](unsigned line) {
     const std::uint64_t first =

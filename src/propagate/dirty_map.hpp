@@ -37,24 +37,56 @@ class dirty_map {
   [[nodiscard]] line_mask pull(const plan_node& node, const plan_operation& op,
                                std::uint32_t page) const noexcept;
   /// True for operators that find their operands through an index or read them whole.
-  [[nodiscard]] static bool is_pushed_only(const plan_operation& op) noexcept {
-    return op.kind == operator_kind::segment_fold || op.kind == operator_kind::gather ||
-           op.kind == operator_kind::host;
+  [[nodiscard]] static bool is_pushed_only(const plan_operation& op) noexcept;
+
+  // For the dirty maps of src/propagate/operators.
+  [[nodiscard]] const plan& graph() const noexcept { return *plan_.graph; }
+  [[nodiscard]] const plan_operand& operand(const plan_node& node,
+                                            std::uint32_t which) const noexcept {
+    return plan_.operand(node, which);
   }
+  /// Marks lines of page `page` of `node`'s result. Only lines with elements.
+  void mark_lines(const plan_node& node, std::uint32_t page, line_mask mask) noexcept {
+    mark(node.slot + page, mask);
+  }
+  /// Marks line `line` of `node`'s result, counted from its first page on.
+  void mark_line(const plan_node& node, const plan_operation& op, std::uint64_t line) noexcept {
+    mark(node.slot + static_cast<std::uint32_t>(line >> static_cast<unsigned>(op.page)),
+         line_mask{1} << (line & (lines_of(op.page) - 1)));
+  }
+  /// Marks lines [begin, end) of `node`'s result.
+  void mark_line_range(const plan_node& node, const plan_operation& op, std::uint64_t begin,
+                       std::uint64_t end) noexcept;
+  /// Marks one element of the result of a kind that is `by_element`.
+  void mark_element(const plan_node& node, const plan_operation& op,
+                    std::uint64_t element) noexcept {
+    const unsigned shift = line_shift - size_shift(op.type);
+    const std::uint64_t line = element >> shift;
+    element_masks_[plan_.indexed_begin[plan_.node_index(node)] + line] |=
+        std::uint64_t{1} << (element & ((1u << shift) - 1));
+    mark_line(node, op, line);
+  }
+  /// Changed lines of page `page` of an operand.
+  [[nodiscard]] line_mask changed_lines(const plan_operand& operand,
+                                        std::uint32_t page) const noexcept {
+    return masks_[operand.slot + page];
+  }
+  /// Which elements of a changed line `line` of an operand changed, bit i its i-th; only elements
+  /// of the array.
+  [[nodiscard]] std::uint64_t changed_elements(const plan_operand& operand,
+                                               std::uint64_t line) const noexcept;
 
  private:
   void mark(std::uint32_t slot, line_mask mask) noexcept {
     masks_[slot] |= mask;
     dirty_.insert(slot);
   }
-  void push_operand(const plan_node& node, const plan_operation& op, const plan_operand& operand,
+  void push_operand(const plan_node& node, const plan_operation& op, std::uint32_t which,
                     std::uint32_t page, line_mask changed) noexcept;
   void push_aligned(const plan_node& node, const plan_operation& op, const plan_operand& operand,
                     std::uint32_t page, line_mask changed) noexcept;
   void push_fold(const plan_node& node, const plan_operation& op, const plan_operand& operand,
                  std::uint32_t page, line_mask changed) noexcept;
-  void push_indexed(const plan_node& node, const plan_operation& op, const plan_operand& operand,
-                    std::uint32_t page, line_mask changed) noexcept;
   [[nodiscard]] line_mask pull_aligned(const plan_operation& op, const plan_operand& operand,
                                        std::uint32_t page) const noexcept;
   [[nodiscard]] line_mask pull_fold(const plan_operation& op, const plan_operand& operand,

@@ -133,7 +133,7 @@ void executor::state::find_runs() {
       }
       for (std::uint32_t k = 0; same && k < segment.node_count; ++k) {
         same = plan_->tracked_begin.empty() ||
-               plan_->tracked_begin[segment.node_begin + k] == no_index;
+               plan_->tracked_begin[graph_.source_count() + segment.node_begin + k] == no_index;
       }
       run_of_segment_[i] = same;
     }

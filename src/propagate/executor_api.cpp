@@ -8,7 +8,9 @@
 namespace sheaf::inline v0 {
 
 void executor::state::clear(bool note) noexcept {
+  const std::uint32_t sources_end = plan_->any_tracked_source ? graph_.levels[0].slot_end : 0;
   dirty_.drain([&](std::uint32_t slot) {
+    if (slot < sources_end) forget_written(slot);
     if (note && masks_[slot] != 0) frames_.note_changed(slot, page_of_slot_[slot], masks_[slot]);
     masks_[slot] = 0;
   });
@@ -88,6 +90,7 @@ result<std::unique_ptr<executor>> executor::create(std::shared_ptr<const plan> g
 
 line_mask* executor::masks() noexcept { return state_->masks_.get(); }
 void executor::mark(std::uint32_t slot) noexcept { state_->dirty_.insert(slot); }
+void executor::note_written(const delta& changes) noexcept { state_->note_written(changes); }
 status executor::propagate() { return state_->propagate(); }
 status executor::recompute() { return state_->recompute(); }
 status executor::rehearse() { return state_->rehearse(); }

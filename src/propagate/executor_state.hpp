@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include <sheaf/page/delta.hpp>
 #include <sheaf/propagate/dirty_set.hpp>
 #include <sheaf/propagate/executor.hpp>
 
@@ -37,6 +38,8 @@ struct executor::state {
   status rehearse();
   frame_demand count_cone() noexcept;
   void clear(bool note) noexcept;
+  void note_written(const delta& changes) noexcept;
+  void forget_written(std::uint32_t slot) noexcept;
   result<audit_report> audit();
 
   void find_runs();

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <new>
 
+#include "propagate/operators/rules.hpp"
+
 namespace sheaf::inline v0 {
 
 void page_runner::line_aligned_delete::operator()(std::byte* bytes) const noexcept {
@@ -152,10 +154,8 @@ line_mask page_runner::compute(const plan_node& node, const plan_operation& op,
     case operator_kind::fold_lines:
     case operator_kind::fold_blocks:
       return fold_page(node, op, body, page, task);
-    case operator_kind::segment_fold:
-    case operator_kind::gather:
-      return index_page(node, op, body, page, task);
     case operator_kind::host: break;
+    default: return rules_of(op.kind)->run(*this, node, op, page, task);
   }
   SHEAF_ASSERT(false, "host-functions-run-whole");
 }
@@ -273,10 +273,7 @@ void page_runner::fold_line_of_lines(const plan_operand& operand, const resolved
                                      std::uint64_t first_element, std::uint64_t elements,
                                      std::byte* results, unsigned element_size) noexcept {
   const unsigned page_lines = lines_of(operand.page);
-  const std::uint64_t length = plan_.graph->is_source(operand.producer)
-                                   ? plan_.graph->sources[operand.producer].length
-                                   : plan_.graph->operation_of(
-                                         plan_.graph->node_of(operand.producer)).length;
+  const std::uint64_t length = plan_.graph->length_of(operand.producer);
   const unsigned lane_shift = line_shift - size_shift(operand.type);
   while (elements != 0) {
     const auto i = static_cast<unsigned>(std::countr_zero(elements));
@@ -317,38 +314,21 @@ void page_runner::fold_line_of_blocks(const plan_operand& operand, const resolve
   });
 }
 
-line_mask page_runner::index_page(const plan_node& node, const plan_operation& op,
-                                  const resolved_operation& body, std::uint32_t page,
-                                  const line_task& task) noexcept {
-  const plan_operand& operand =
-      plan_.graph->operand_details[plan_.graph->operands[node.operand_begin]];
-  const index_table& table = plan_.graph->tables[op.payload];
-  const paged_view from = paged(operand);
-  std::uint64_t* masks =
-      space_.element_masks == nullptr
-          ? nullptr
-          : space_.element_masks + plan_.indexed_begin[plan_.node_index(node)] +
-                std::uint64_t{page} * lines_of(op.page);
-  const unsigned per_line = 1u << body.element_shift;
-  for_each_line(task.mask, [&](unsigned line) {
-    const std::uint64_t first =
-        (std::uint64_t{page} * lines_of(op.page) + line) << body.element_shift;
-    const auto count = static_cast<unsigned>(std::min<std::uint64_t>(per_line, op.length - first));
-    std::uint64_t elements = first_lines(count);
-    if (masks != nullptr) {
-      if (!whole_ && masks[line] != 0) elements &= masks[line];
-      masks[line] = 0;
-    }
-    std::byte* results = computed_ + line * line_size;
-    std::memcpy(results, task.old + line * line_size, line_size);
-    if (op.kind == operator_kind::gather) {
-      body.gather(results, elements, from, table.indices.data() + first);
-    } else {
-      body.segment_fold(results, elements, from, table.offsets.data() + first,
-                        table.indices.empty() ? nullptr : table.indices.data());
-    }
-  });
-  return body.settle(task, computed_);
+std::uint64_t page_runner::take_elements(const plan_node& node, const plan_operation& op,
+                                         std::uint32_t page, unsigned line) noexcept {
+  const resolved_operation& body = plan_.operations[node.operation];
+  const std::uint64_t first = first_element(op, body, page, line);
+  const auto count = static_cast<unsigned>(
+      std::min<std::uint64_t>(std::uint64_t{1} << body.element_shift, op.length - first));
+  std::uint64_t elements = first_lines(count);
+  if (space_.element_masks == nullptr || plan_.indexed_begin.empty()) return elements;
+  const std::uint32_t begin = plan_.indexed_begin[plan_.node_index(node)];
+  if (begin == no_index) return elements;
+  std::uint64_t& asked =
+      space_.element_masks[begin + std::uint64_t{page} * lines_of(op.page) + line];
+  if (!whole_ && asked != 0) elements &= asked;
+  asked = 0;
+  return elements;
 }
 
 }  // namespace sheaf::inline v0

@@ -36,6 +36,8 @@ struct resolved_operation {
   shape_body shape = nullptr;
   program_view view = {};
   std::vector<step_body> calls;
+  /// Bodies of the kinds in src/propagate/operators, cast back by the file that stored them.
+  void (*bodies[2])() = {};
   line_mask page_lines = 0;      ///< lines of every page but the last
   line_mask last_lines = 0;      ///< lines of the last page that hold elements
   std::uint32_t tail_line = 64;  ///< of the last page
@@ -51,9 +53,11 @@ struct resolved_plan {
   std::vector<resolved_operation> operations;
   std::vector<std::uint32_t> indexed_begin;  ///< per node, into element masks; empty without any
   std::uint64_t indexed_lines = 0;           ///< result lines of all indexed nodes
-  std::vector<std::uint32_t> tracked_begin;  ///< per node that an indexed one reads, into changed
-                                             ///< elements, else no_index; empty without any
-  std::uint64_t tracked_lines = 0;           ///< result lines of all such nodes
+  std::vector<std::uint32_t> tracked_begin;  ///< per producer that an indexed node reads, into
+                                             ///< changed elements, else no_index; empty without
+                                             ///< any
+  std::uint64_t tracked_lines = 0;           ///< lines of all such producers
+  bool any_tracked_source = false;
   std::vector<std::uint32_t> array_of_producer;
 
   [[nodiscard]] static result<std::shared_ptr<const resolved_plan>> resolve(
@@ -67,15 +71,20 @@ struct resolved_plan {
         operations[static_cast<std::size_t>(&op - graph->operations.data())];
     return page + 1 == op.page_count ? known.last_lines : known.page_lines;
   }
-  /// Where a node notes which elements of a line changed; null for one that does not, and sources.
+  /// Where a producer notes which elements of a line changed; null for one that does not.
   template <class Word>
   [[nodiscard]] Word* tracked_elements(std::uint32_t producer, Word* all) const noexcept {
-    if (tracked_begin.empty() || graph->is_source(producer)) return nullptr;
-    const std::uint32_t begin = tracked_begin[producer - graph->source_count()];
+    if (tracked_begin.empty()) return nullptr;
+    const std::uint32_t begin = tracked_begin[producer];
     return begin == no_index ? nullptr : all + begin;
   }
   [[nodiscard]] std::uint32_t node_index(const plan_node& node) const noexcept {
     return static_cast<std::uint32_t>(&node - graph->nodes.data());
+  }
+  /// Operand number `which` of a node that is not uniform.
+  [[nodiscard]] const plan_operand& operand(const plan_node& node,
+                                            std::uint32_t which) const noexcept {
+    return graph->operand_details[graph->operands[node.operand_begin + which]];
   }
 };
 
@@ -86,7 +95,7 @@ struct page_space {
   bool is_private = false;                    ///< frames belong to the caller: always in place
   const line_mask* masks = nullptr;           ///< changed lines by slot; null: take all as changed
   std::uint64_t* element_masks = nullptr;     ///< of indexed nodes; null: all elements
-  std::uint64_t* changed_elements = nullptr;  ///< of tracked nodes; null: not asked for
+  std::uint64_t* changed_elements = nullptr;  ///< of tracked producers; null: not asked for
 };
 
 class page_runner {
@@ -115,12 +124,45 @@ class page_runner {
   [[nodiscard]] frame_log& log() noexcept { return log_; }
   [[nodiscard]] work_counters& counters() noexcept { return counters_; }
 
+  // For the bodies of src/propagate/operators.
+  [[nodiscard]] const plan& graph() const noexcept { return *plan_.graph; }
+  [[nodiscard]] const resolved_operation& resolved(const plan_node& node) const noexcept {
+    return plan_.operations[node.operation];
+  }
+  [[nodiscard]] const plan_operand& operand(const plan_node& node,
+                                            std::uint32_t which) const noexcept {
+    return plan_.operand(node, which);
+  }
+  /// Random access to a whole operand array.
+  [[nodiscard]] paged_view paged(const plan_operand& operand) const noexcept;
+  /// Page `page` of an operand.
+  [[nodiscard]] const std::byte* page_of(const plan_operand& operand,
+                                         std::uint32_t page) const noexcept {
+    return address(operand.slot + page, operand.page);
+  }
+  /// Changed lines of a page of an operand; all where everything is recomputed.
+  [[nodiscard]] line_mask changed_lines(const plan_operand& operand,
+                                        std::uint32_t page) const noexcept {
+    return whole_ || space_.masks == nullptr ? ~line_mask{0} : space_.masks[operand.slot + page];
+  }
+  /// The array's index of the first element of line `line` of page `page` of a result.
+  [[nodiscard]] static std::uint64_t first_element(const plan_operation& op,
+                                                   const resolved_operation& body,
+                                                   std::uint32_t page, unsigned line) noexcept {
+    return (std::uint64_t{page} * lines_of(op.page) + line) << body.element_shift;
+  }
+  /// The elements of a result line that are asked for (never past the array's end); forgets them.
+  /// Of a kind that is not `by_element`: all.
+  [[nodiscard]] std::uint64_t take_elements(const plan_node& node, const plan_operation& op,
+                                            std::uint32_t page, unsigned line) noexcept;
+  /// A page of scratch for `resolved_operation::settle`, line by line like a page.
+  [[nodiscard]] std::byte* computed() noexcept { return computed_; }
+
  private:
   [[nodiscard]] std::byte* address(std::uint32_t slot, page_class page) const noexcept {
     return bases_[static_cast<unsigned>(page)] +
            (std::size_t{space_.frames[slot]} << byte_shift(page));
   }
-  [[nodiscard]] paged_view paged(const plan_operand& operand) const noexcept;
   [[nodiscard]] operand_view view_of(const plan_operand& operand, page_class result_page,
                                      std::uint32_t page, std::uint32_t first_line) const noexcept;
 
@@ -155,9 +197,6 @@ class page_runner {
   [[nodiscard]] std::uint64_t dirty_elements(const plan_operation& op, const plan_operand& operand,
                                              std::uint64_t first_element,
                                              std::uint64_t valid) const noexcept;
-  line_mask index_page(const plan_node& node, const plan_operation& op,
-                       const resolved_operation& body, std::uint32_t page,
-                       const line_task& task) noexcept;
 
   const resolved_plan& plan_;
   page_space space_;

@@ -1,5 +1,6 @@
 #include <sheaf/graph/operator_registry.hpp>
 
+#include "propagate/operators/rules.hpp"
 #include "propagate/page_runner.hpp"
 
 namespace sheaf::inline v0 {
@@ -65,31 +66,33 @@ status resolve_operation(const plan& graph, const plan_operation& op, const kern
     case operator_kind::program: return resolve_program(graph, op, kernels, out);
     case operator_kind::fold_lines: out.fold_lines = kernels.fold_lines[ring][type]; break;
     case operator_kind::fold_blocks: out.fold_blocks = kernels.fold_blocks[ring][type]; break;
-    case operator_kind::segment_fold: out.segment_fold = kernels.segment_fold[ring][type]; break;
-    case operator_kind::gather: out.gather = kernels.gather[size_shift(op.type)]; break;
     case operator_kind::host: break;
+    default: return rules_of(op.kind)->resolve(graph, op, kernels, out);
   }
   return {};
 }
 
 bool is_indexed(const plan_operation& op) noexcept {
-  return op.kind == operator_kind::segment_fold || op.kind == operator_kind::gather;
+  const operator_rules* rules = rules_of(op.kind);
+  return rules != nullptr && rules->by_element;
 }
 
 }  // namespace
 
 void resolved_plan::find_tracked(const plan& of) {
-  tracked_begin.resize(of.nodes.size(), no_index);
+  tracked_begin.resize(of.sources.size() + of.nodes.size(), no_index);
   for (std::uint32_t i = 0; i < of.eager_node_count; ++i) {
-    if (!is_indexed(of.operation_of(of.nodes[i]))) continue;
-    const std::uint32_t producer =
-        of.operand_details[of.operands[of.nodes[i].operand_begin]].producer;
-    if (of.is_source(producer)) continue;
-    std::uint32_t& begin = tracked_begin[producer - of.source_count()];
-    if (begin != no_index) continue;
-    const plan_operation& op = of.operation_of(of.node_of(producer));
-    begin = static_cast<std::uint32_t>(tracked_lines);
-    tracked_lines += std::uint64_t{op.page_count} * lines_of(op.page);
+    const plan_operation& op = of.operation_of(of.nodes[i]);
+    if (!is_indexed(op)) continue;
+    for (std::uint32_t k = 0; k < op.operand_count; ++k) {
+      const plan_operand& read = of.operand_details[of.operands[of.nodes[i].operand_begin + k]];
+      if (read.producer == no_index) continue;
+      std::uint32_t& begin = tracked_begin[read.producer];
+      if (begin != no_index) continue;
+      begin = static_cast<std::uint32_t>(tracked_lines);
+      tracked_lines += std::uint64_t{of.page_count_of(read.producer)} * lines_of(read.page);
+      any_tracked_source |= of.is_source(read.producer);
+    }
   }
 }
 

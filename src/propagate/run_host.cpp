@@ -52,10 +52,7 @@ void page_runner::gather_host_operands(const plan_node& node, const plan_operati
   if (host_buffers_.size() < op.operand_count + 1) host_buffers_.resize(op.operand_count + 1);
   for (std::uint32_t i = 0; i < op.operand_count; ++i) {
     const plan_operand& operand = graph.operand_details[entries[i]];
-    const bool is_source = graph.is_source(operand.producer);
-    const std::uint64_t length =
-        is_source ? graph.sources[operand.producer].length
-                  : graph.operation_of(graph.node_of(operand.producer)).length;
+    const std::uint64_t length = graph.length_of(operand.producer);
     const std::uint64_t bytes = length << size_shift(operand.type);
     const std::size_t page_bytes = bytes_of(operand.page);
     const std::byte* data = address(operand.slot, operand.page);

@@ -211,5 +211,21 @@ TEST(Executor, LevelsThatFollowMarksGiveTheSameOnManyThreads) {
   }
 }
 
+TEST(Executor, AChangedElementOfASourceReachesOnlyItsOwnReaders) {
+  model m;
+  const auto from = m.source<float>("from", 1024);
+  std::vector<std::uint32_t> every_line(1024);  // line i of the result reads lane i of line 0
+  for (std::uint32_t i = 0; i < 1024; ++i) every_line[i] = i / 16 % 16;
+  const auto picked = m.derive("picked", gather(from, every_line));
+  rig r(m);
+  r.set(from, 3, 1.0f);
+  EXPECT_EQ(r.propagate().lines_recomputed, 4u);
+  EXPECT_EQ(r.values(picked)[3 * 16], 1.0f);
+  r.set(from, 5, 2.0f);  // what the commit before wrote is forgotten
+  EXPECT_EQ(r.propagate().lines_recomputed, 4u);
+  r.expect_glued();
+  r.expect_quiet();
+}
+
 }  // namespace
 }  // namespace propagate_test

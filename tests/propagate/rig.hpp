@@ -46,6 +46,9 @@ class rig {
     executor_->masks()[slot] |= line_mask{1}
                                 << ((byte >> line_shift) & (lines_of(source.page) - 1));
     executor_->mark(slot);
+    delta written;
+    EXPECT_TRUE(written.set(target.id(), merge_operator::assign, index, value).is_ok());
+    executor_->note_written(written);
   }
   /// Brings everything up to date, in place.
   work_counters propagate() {

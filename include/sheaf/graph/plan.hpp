@@ -145,6 +145,14 @@ struct plan {
   [[nodiscard]] bool is_source(std::uint32_t producer) const noexcept {
     return producer < source_count();
   }
+  /// Elements of a producer's array.
+  [[nodiscard]] std::uint64_t length_of(std::uint32_t producer) const noexcept {
+    return is_source(producer) ? sources[producer].length : operation_of(node_of(producer)).length;
+  }
+  [[nodiscard]] std::uint32_t page_count_of(std::uint32_t producer) const noexcept {
+    return is_source(producer) ? sources[producer].page_count
+                               : operation_of(node_of(producer)).page_count;
+  }
   [[nodiscard]] const plan_node& node_of(std::uint32_t producer) const noexcept {
     return nodes[producer - source_count()];
   }

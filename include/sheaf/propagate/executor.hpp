@@ -34,6 +34,7 @@
 #include <sheaf/base/result.hpp>
 #include <sheaf/graph/model_data.hpp>
 #include <sheaf/graph/plan.hpp>
+#include <sheaf/page/delta.hpp>
 #include <sheaf/page/frame_store.hpp>
 #include <sheaf/propagate/work_counters.hpp>
 
@@ -67,6 +68,8 @@ class executor {
   [[nodiscard]] line_mask* masks() noexcept;
   /// Says that `slot`, a source page, has a mask that is not zero.
   void mark(std::uint32_t slot) noexcept;
+  /// After the masks: which elements of the changed lines `changes` wrote.
+  void note_written(const delta& changes) noexcept;
 
   /// Runs every level the marks reach. A host function's failure comes back with the array's name;
   /// the caller then rolls frames back and calls `discard`.

@@ -1,0 +1,47 @@
+/// \file
+/// What an operator kind is to the executor: a *dirty map* (from changed lines of an operand to what
+/// of the result must be recomputed) and a *body* (how that is recomputed). One entry per kind that
+/// lives in this folder; expressions, combine, folds and host functions are the executor's own.
+///
+/// A kind is added by a file here that defines its entry, one line in rules.cpp, its enumerator in
+/// plan.hpp, its definition in src/graph/definitions, and bodies per instruction set in
+/// src/propagate/bodies.
+///
+/// Invariants
+///  1. `dirty-map-covers`: every result element that reads a changed operand element is marked.
+///  2. A body recomputes what it is asked for whole, from all operands, in a fixed order (P1).
+///
+/// Thread safety: `push` by one thread, `run` by one thread per page.
+#pragma once
+
+#include <cstdint>
+
+#include "propagate/dirty_map.hpp"
+#include "propagate/page_runner.hpp"
+
+namespace sheaf::inline v0 {
+
+struct operator_rules {
+  /// Pull would have to search: the kind finds its operands through an index, or reads them whole.
+  bool pushed_only;
+  /// Result lines carry element masks: `dirty_map::mark_element` and `page_runner::take_elements`.
+  bool by_element;
+  /// Marks what `changed` lines of page `page` of operand number `which` reach in `node`.
+  void (*push)(dirty_map& map, const plan_node& node, const plan_operation& op,
+               std::uint32_t which, std::uint32_t page, line_mask changed) noexcept;
+  /// The lines of `page` that changed operand lines reach; null where `pushed_only`. May name lines
+  /// without elements.
+  line_mask (*pull)(const dirty_map& map, const plan_node& node, const plan_operation& op,
+                    std::uint32_t page) noexcept;
+  /// A page body (kernels.hpp): recomputes the lines of `task.mask`, returns those that differ.
+  line_mask (*run)(page_runner& runner, const plan_node& node, const plan_operation& op,
+                   std::uint32_t page, const line_task& task) noexcept;
+  /// Looks up the bodies `run` needs, into `out.bodies`.
+  status (*resolve)(const plan& graph, const plan_operation& op, const kernel_table& kernels,
+                    resolved_operation& out);
+};
+
+/// Null for the kinds the executor runs itself.
+[[nodiscard]] const operator_rules* rules_of(operator_kind kind) noexcept;
+
+}  // namespace sheaf::inline v0
