@@ -15,7 +15,7 @@ result<epoch> engine_core::commit(delta& changes) {
   }
   if (changes.is_empty()) {
     last_ = {};
-    last_.page_nodes_skipped = executor_->derived_page_count();
+    last_.page_nodes_skipped = now_->runner->derived_page_count();
     ++commits_;
     const std::uint64_t number = ++next_epoch_;
     // release: pairs with the load of an opener.
@@ -47,24 +47,24 @@ result<epoch> engine_core::commit_locked(delta& changes) {
   }
   apply_pieces(changes);
   mark_touched();
-  executor_->note_written(changes);
-  if (const status ran = executor_->propagate(); !ran.is_ok()) {
+  now_->runner->note_written(changes);
+  if (const status ran = now_->runner->propagate(); !ran.is_ok()) {
     SHEAF_ASSERT(fallible, "built-in-operators-cannot-fail");
-    (void)executor_->take_counters();
-    executor_->discard();
-    frames_->roll_back(executor_->logs(), pins_);
+    (void)now_->runner->take_counters();
+    now_->runner->discard();
+    frames_->roll_back(now_->runner->logs(), pins_);
     return ran;
   }
-  executor_->finish(keep_spares_);
+  now_->runner->finish(keep_spares_);
   // release (seq_cst, as the handshake needs): everything of this epoch is visible to who reads it.
   published_.store(number);
   if (!never_in_place) pins_.end_in_place();
-  last_ = executor_->take_counters();
+  last_ = now_->runner->take_counters();
   last_.source_pages_touched = touched_.size();
   total_ += last_;
-  if (newest_pinned != 0) frames_->end_commit(executor_->logs(), pins_, keep_spares_);
+  if (newest_pinned != 0) frames_->end_commit(now_->runner->logs(), pins_, keep_spares_);
   frames_->reclaim(pins_);
-  for (frame_log* log : executor_->logs()) log->clear();
+  for (frame_log* log : now_->runner->logs()) log->clear();
   return epoch{number};
 }
 
@@ -72,9 +72,9 @@ result<epoch> engine_core::commit_locked(delta& changes) {
 status engine_core::make_room(const delta& changes) {
   std::uint64_t pages = 0;
   for (const delta_piece& piece : changes.pieces()) {
-    const std::uint32_t source = graph_->producer_of_array[index_of(piece.array)];
+    const std::uint32_t source = now_->source_index(piece.array);
     // A range of n elements touches at most n / page + 2 pages; n is a bound for every kind.
-    pages += std::min<std::uint64_t>(piece.count, graph_->sources[source].page_count);
+    pages += std::min<std::uint64_t>(piece.count, now_->graph->sources[source].page_count);
   }
   try {
     touched_.reserve(pages);
@@ -89,25 +89,23 @@ status engine_core::make_room(const delta& changes) {
 bool engine_core::can_fail(const delta& changes) const noexcept {
   return std::any_of(changes.pieces().begin(), changes.pieces().end(),
                      [this](const delta_piece& piece) {
-                       const std::uint32_t source =
-                           graph_->producer_of_array[index_of(piece.array)];
-                       return graph_->reaches_fallible[source] != 0;
+                       const std::uint32_t source = now_->source_index(piece.array);
+                       return now_->graph->reaches_fallible[source] != 0;
                      });
 }
 
 /// Every page of the engine is the cheap bound. Only where the budget does not hold that much are
 /// the frames for the dirty cone of this delta counted exactly.
 status engine_core::reserve_frames(const delta& changes) {
-  if (frames_->reserve(executor_->whole_demand(), executor_->logs()).is_ok()) return {};
+  if (frames_->reserve(now_->runner->whole_demand(), now_->runner->logs()).is_ok()) return {};
   mark_pieces(changes);
-  return frames_->reserve(executor_->count_cone(), executor_->logs());
+  return frames_->reserve(now_->runner->count_cone(), now_->runner->logs());
 }
 
 void engine_core::mark_pieces(const delta& changes) {
-  line_mask* masks = executor_->masks();
+  line_mask* masks = now_->runner->masks();
   for (const delta_piece& piece : changes.pieces()) {
-    const plan_source& source =
-        graph_->sources[graph_->producer_of_array[index_of(piece.array)]];
+    const plan_source& source = now_->graph->sources[now_->source_index(piece.array)];
     const unsigned shift = byte_shift(source.page) - size_shift(source.type);
     const std::uint64_t lines = ((source.length << size_shift(source.type)) - 1) / line_size + 1;
     const auto mark = [&](std::uint64_t page) {
@@ -116,7 +114,7 @@ void engine_core::mark_pieces(const delta& changes) {
       const std::uint64_t left = lines - page * lines_of(source.page);
       masks[slot] = first_lines(
           static_cast<unsigned>(std::min<std::uint64_t>(left, lines_of(source.page))));
-      executor_->mark(slot);
+      now_->runner->mark(slot);
     };
     if (piece.kind == piece_kind::range) {
       for (std::uint64_t page = piece.first >> shift;
@@ -137,16 +135,16 @@ void engine_core::mark_pieces(const delta& changes) {
 void engine_core::apply_pieces(const delta& changes) {
   touched_.clear();
   for (const delta_piece& piece : changes.pieces()) {
-    const std::uint32_t index = graph_->producer_of_array[index_of(piece.array)];
-    const plan_source& source = graph_->sources[index];
+    const std::uint32_t index = now_->source_index(piece.array);
+    const plan_source& source = now_->graph->sources[index];
     touch_context context{this, index};
     const unsigned frame_shift = byte_shift(source.page);
     const scatter_target target{frames_->frames() + source.slot,
                                 frames_->base(source.page),
                                 frame_shift - size_shift(source.type),
                                 frame_shift,
-                                executor_->masks() + source.slot,
-                                touched_bits_.get() + touched_begin_[index],
+                                now_->runner->masks() + source.slot,
+                                now_->touched_bits.get() + now_->touched_begin[index],
                                 &context,
                                 touch};
     apply(*apply_, target, piece);
@@ -156,22 +154,22 @@ void engine_core::apply_pieces(const delta& changes) {
 void engine_core::touch(void* context, std::uint32_t page) {
   const touch_context& where = *static_cast<const touch_context*>(context);
   engine_core& core = *where.core;
-  const plan_source& source = core.graph_->sources[where.source];
+  const plan_source& source = core.now_->graph->sources[where.source];
   const std::uint32_t slot = source.slot + page;
   if (!core.frames_->all_in_place() && !core.frames_->changes_in_place(slot, source.page)) {
-    core.frames_->replace(slot, source.page, 0, *core.executor_->logs()[0]);
+    core.frames_->replace(slot, source.page, 0, *core.now_->runner->logs()[0]);
   }
-  core.touched_bits_[core.touched_begin_[where.source] + (page >> 6)] |= std::uint64_t{1}
+  core.now_->touched_bits[core.now_->touched_begin[where.source] + (page >> 6)] |= std::uint64_t{1}
                                                                          << (page & 63);
   core.touched_.push_back({where.source, page});
 }
 
 void engine_core::mark_touched() {
-  const line_mask* masks = executor_->masks();
+  const line_mask* masks = now_->runner->masks();
   for (const touched_page& at : touched_) {
-    touched_bits_[touched_begin_[at.source] + (at.page >> 6)] = 0;
-    const std::uint32_t slot = graph_->sources[at.source].slot + at.page;
-    if (masks[slot] != 0) executor_->mark(slot);
+    now_->touched_bits[now_->touched_begin[at.source] + (at.page >> 6)] = 0;
+    const std::uint32_t slot = now_->graph->sources[at.source].slot + at.page;
+    if (masks[slot] != 0) now_->runner->mark(slot);
   }
 }
 

@@ -37,20 +37,10 @@ status check_options(const engine_options& options) {
 
 }  // namespace
 
-engine_core::engine_core(const engine_options& options, std::shared_ptr<const plan> graph,
-                         std::shared_ptr<const model_data> declared)
+engine_core::engine_core(const engine_options& options)
     : options_(options),
-      graph_(std::move(graph)),
-      model_(std::move(declared)),
       pins_(options.snapshots_max),
-      overlays_(std::make_unique<std::atomic<lazy_overlay*>[]>(options.snapshots_max)) {
-  std::uint32_t words = 0;
-  for (const plan_source& source : graph_->sources) {
-    touched_begin_.push_back(words);
-    words += (source.page_count + 63) / 64;
-  }
-  touched_bits_ = std::make_unique<std::uint64_t[]>(std::max(words, 1u));
-}
+      overlays_(std::make_unique<std::atomic<lazy_overlay*>[]>(options.snapshots_max)) {}
 
 engine_core::~engine_core() = default;
 
@@ -65,7 +55,7 @@ result<std::shared_ptr<engine_core>> engine_core::open(const model& declared,
   if (!set) return set.error();
   auto graph = declared.compile();
   if (!graph) return graph.error();
-  std::shared_ptr<engine_core> core(new engine_core(options, *graph, declared.data()));
+  std::shared_ptr<engine_core> core(new engine_core(options));
   core->set_ = *set;
   core->apply_ = apply_of(*set);
   if (core->options_.threads == 0) {
@@ -77,30 +67,31 @@ result<std::shared_ptr<engine_core>> engine_core::open(const model& declared,
       {options.memory_bytes_max, options.history_bytes_max, (*graph)->slot_count});
   if (!frames) return frames.error();
   core->frames_ = std::move(*frames);
-  SHEAF_TRY(core->create_pages());
-  auto made = executor::create(*graph, core->model_, *core->frames_,
-                               {*set, core->options_.threads});
+  SHEAF_TRY(core->create_pages(**graph));
+  auto made = generation::create(*graph, declared.data(), *core->frames_,
+                                 {*set, core->options_.threads});
   if (!made) return made.error();
-  core->executor_ = std::move(*made);
   const mutex_lock lock(core->commit_mutex_);
+  core->now_ = std::move(*made);
   core->frames_->begin_commit(1, 0);
-  SHEAF_TRY(core->executor_->recompute());
-  core->executor_->discard();
-  core->total_ = core->executor_->take_counters();
+  SHEAF_TRY(core->now_->runner->recompute());
+  core->now_->runner->discard();
+  core->total_ = core->now_->runner->take_counters();
   core->last_ = core->total_;
+  core->show_generation();
   core->published_.store(1);
   return core;
 }
 
-status engine_core::create_pages() noexcept {
-  for (const plan_source& source : graph_->sources) {
+status engine_core::create_pages(const plan& graph) noexcept {
+  for (const plan_source& source : graph.sources) {
     for (std::uint32_t page = 0; page < source.page_count; ++page) {
       SHEAF_TRY(frames_->create_page(source.slot + page, source.page));
     }
   }
-  for (std::uint32_t index = 0; index < graph_->eager_node_count; ++index) {
-    const plan_node& node = graph_->nodes[index];
-    const plan_operation& op = graph_->operation_of(node);
+  for (std::uint32_t index = 0; index < graph.eager_node_count; ++index) {
+    const plan_node& node = graph.nodes[index];
+    const plan_operation& op = graph.operation_of(node);
     for (std::uint32_t page = 0; page < op.page_count; ++page) {
       SHEAF_TRY(frames_->create_page(node.slot + page, op.page));
     }
@@ -108,49 +99,31 @@ status engine_core::create_pages() noexcept {
   return {};
 }
 
-std::string engine_core::name_of(const array_handle& target) const {
-  if (target.model_tag != model_->tag) return "an array of another model";
-  return model_->name_of(target.id);
+/// Makes the newest generation known to those who take no commit lock.
+void engine_core::show_generation() {
+  {
+    const mutex_lock lock(pool_mutex_);
+    generations_.push_back(now_);
+  }
+  newest_first_.store(now_->first_epoch);
+  newest_shown_.store(now_.get());
 }
 
-status engine_core::check_handle(const array_handle& target, dtype type) const noexcept {
-  if (target.model_tag == 0) {
-    return status(status_code::unknown_array, subsystem::engine, "the handle names no array");
-  }
-  if (target.model_tag != model_->tag) {
-    return make_status(status_code::foreign_handle, subsystem::engine,
-                       "the array belongs to another model than this engine",
-                       "array %u of model %u, the engine has model %u", index_of(target.id),
-                       target.model_tag, model_->tag);
-  }
-  if (index_of(target.id) >= graph_->producer_of_array.size()) {
-    return make_status(status_code::unknown_array, subsystem::engine,
-                       "the array was declared after this engine was opened", "array %u",
-                       index_of(target.id));
-  }
-  const array_record& record = model_->record(target.id);
-  if (record.type != type) {
-    return make_status(status_code::type_mismatch, subsystem::engine,
-                       "the array has another element type", "'%s' holds %s, not %s",
-                       name_of(target).c_str(), std::string(sheaf::name_of(record.type)).c_str(),
-                       std::string(sheaf::name_of(type)).c_str());
-  }
-  return {};
+/// An opener read `epoch` from `published_`, so it sees the newest generation of that time, or a
+/// later one. The first epoch it then reads is that of the pointer or of a later one: where it is
+/// not past `epoch`, the pointer is the one wanted, and the pin keeps it alive.
+const generation* engine_core::generation_of(std::uint64_t epoch) noexcept {
+  const generation* newest = newest_shown_.load();
+  if (SHEAF_LIKELY(newest_first_.load() <= epoch)) return newest;
+  const mutex_lock lock(pool_mutex_);
+  auto found = generations_.rbegin();
+  while ((*found)->first_epoch > epoch) ++found;
+  return found->get();
 }
 
-result<const plan_source*> engine_core::source_of(const array_handle& target,
-                                                  dtype type) const noexcept {
-  if (target.model_tag == model_->tag &&
-      index_of(target.id) < graph_->producer_of_array.size()) {
-    const std::uint32_t producer = graph_->producer_of_array[index_of(target.id)];
-    if (graph_->is_source(producer) && graph_->sources[producer].type == type) {
-      return &graph_->sources[producer];
-    }
-  }
-  SHEAF_TRY(check_handle(target, type));
-  return make_status(status_code::not_a_source, subsystem::engine,
-                     "only source arrays can be written", "'%s' is derived",
-                     name_of(target).c_str());
+std::shared_ptr<const model_data> engine_core::declared() {
+  const mutex_lock lock(pool_mutex_);
+  return generations_.back()->declared;
 }
 
 status engine_core::inside_operator() const noexcept {
@@ -158,10 +131,10 @@ status engine_core::inside_operator() const noexcept {
                 "the engine was called from inside an operator");
 }
 
-delta engine_core::take_delta() noexcept {
+engine_core::write_lease engine_core::take_lease() noexcept {
   const mutex_lock lock(pool_mutex_);
-  if (pool_.empty()) return delta(options_.transaction_bytes_max);
-  delta taken = std::move(pool_.back());
+  if (pool_.empty()) return {delta(options_.transaction_bytes_max), generations_.back()};
+  write_lease taken{std::move(pool_.back()), generations_.back()};
   pool_.pop_back();
   return taken;
 }
@@ -179,7 +152,7 @@ result<pin_share> engine_core::open_snapshot() noexcept {
   if (is_closed()) return closed_status();
   const auto pinned = pins_.open(published_, options_.mode);
   if (!pinned) return pinned.error();
-  return pin_share(shared_from_this(), pinned->slot, pinned->epoch);
+  return pin_share(shared_from_this(), generation_of(pinned->epoch), pinned->slot, pinned->epoch);
 }
 
 void engine_core::drop_pin(std::uint32_t slot) noexcept {
@@ -195,30 +168,30 @@ void engine_core::drop_pin(std::uint32_t slot) noexcept {
 result<view_source> engine_core::find(const array_handle& target, dtype type,
                                       const pin_share& pin) {
   if (is_inside_operator()) return inside_operator();
-  SHEAF_TRY(check_handle(target, type));
-  const std::uint32_t producer = graph_->producer_of_array[index_of(target.id)];
+  SHEAF_TRY(pin.graph().check(target, type));
+  const plan& graph = *pin.graph().graph;
+  const std::uint32_t producer = graph.producer_of_array[index_of(target.id)];
   view_source found;
-  if (graph_->is_source(producer)) {
-    const plan_source& source = graph_->sources[producer];
+  if (graph.is_source(producer)) {
+    const plan_source& source = graph.sources[producer];
     found = {pin, nullptr, source.slot, source.page_count, source.length, source.page};
     return found;
   }
-  const plan_node& node = graph_->node_of(producer);
-  const plan_operation& op = graph_->operation_of(node);
+  const plan_node& node = graph.node_of(producer);
+  const plan_operation& op = graph.operation_of(node);
   found = {pin, nullptr, node.slot, op.page_count, op.length, op.page};
   if (!op.lazy) return found;
   // acquire: pairs with the exchange below.
   lazy_overlay* overlay = overlays_[pin.slot()].load(std::memory_order_acquire);
   if (overlay == nullptr) {
-    auto made = std::make_unique<lazy_overlay>(executor_->plan_in_use(), *frames_, pins_,
-                                               pin.slot(), pin.epoch());
+    auto made = std::make_unique<lazy_overlay>(*frames_, pins_, pin);
     // acq_rel: publishes the overlay, or sees the one another thread made first.
     if (overlays_[pin.slot()].compare_exchange_strong(overlay, made.get(),
                                                       std::memory_order_acq_rel)) {
       overlay = made.release();
     }
   }
-  SHEAF_TRY(overlay->require(producer - graph_->source_count()));
+  SHEAF_TRY(overlay->require(producer - graph.source_count()));
   found.overlay = overlay->table();
   return found;
 }
@@ -236,14 +209,14 @@ engine_stats engine_core::stats() {
   out.epoch = published();
   out.commits = commits_;
   out.failed_commits = failed_commits_;
-  out.arrays = model_->array_count();
-  out.nodes = static_cast<std::uint32_t>(graph_->nodes.size());
-  out.levels = static_cast<std::uint32_t>(graph_->levels.size());
-  out.page_nodes = graph_->slot_count;
+  out.arrays = now_->declared->array_count();
+  out.nodes = static_cast<std::uint32_t>(now_->graph->nodes.size());
+  out.levels = static_cast<std::uint32_t>(now_->graph->levels.size());
+  out.page_nodes = now_->graph->slot_count;
   out.frame_bytes = frames_->allocator().stats().total.bytes_in_use;
   out.history_bytes = frames_->history_bytes();
   out.spare_bytes = frames_->spare_bytes();
-  out.scheduling_bytes = graph_->scheduling_bytes() + executor_->scheduling_bytes();
+  out.scheduling_bytes = now_->graph->scheduling_bytes() + now_->runner->scheduling_bytes();
   out.open_snapshots = pins_.open_count();
   out.snapshot_waits = pins_.wait_count();
   out.isa = sheaf::name_of(set_);
@@ -255,7 +228,7 @@ engine_stats engine_core::stats() {
 result<audit_report> engine_core::audit() {
   if (is_inside_operator()) return inside_operator();
   const mutex_lock lock(commit_mutex_);
-  return executor_->audit();
+  return now_->runner->audit();
 }
 
 status engine_core::recompute() {
@@ -264,9 +237,9 @@ status engine_core::recompute() {
   if (is_closed()) return closed_status();
   // By P1 no line differs; an operator that is not pure must change nothing.
   frames_->begin_commit(next_epoch_, published());
-  const status done = executor_->rehearse();
-  executor_->discard();
-  const work_counters work = executor_->take_counters();
+  const status done = now_->runner->rehearse();
+  now_->runner->discard();
+  const work_counters work = now_->runner->take_counters();
   const std::uint64_t differ = work.lines_recomputed - work.lines_cut_off;
   if (!done.is_ok() || differ == 0) return done;
   return make_status(status_code::operator_failed, subsystem::engine,

@@ -3,7 +3,7 @@
 /// long as one of them lives.
 ///
 /// Members by discipline
-///  - constant after construction: options, model, plan, tables
+///  - constant after construction: options, the frame store, tables
 ///  - protected by `commit_mutex_`: all of the committer's state
 ///  - atomics: the published epoch, figures for people
 ///
@@ -28,6 +28,7 @@
 #include <sheaf/page/pin_registry.hpp>
 #include <sheaf/propagate/executor.hpp>
 
+#include "engine/generation.hpp"
 #include "engine/lazy_overlay.hpp"
 
 namespace sheaf::inline v0 {
@@ -39,14 +40,15 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   ~engine_core();
 
   // Transactions.
-  /// Checks that `target` is a source of this engine with elements of `type`.
-  [[nodiscard]] result<const plan_source*> source_of(const array_handle& target,
-                                                     dtype type) const noexcept;
   [[nodiscard]] result<epoch> commit(delta& changes) SHEAF_EXCLUDES(commit_mutex_);
-  [[nodiscard]] delta take_delta() noexcept SHEAF_EXCLUDES(pool_mutex_);
+  /// Storage for a transaction, and the graph its calls are checked against.
+  struct write_lease {
+    delta changes;
+    std::shared_ptr<const generation> base;
+  };
+  [[nodiscard]] write_lease take_lease() noexcept SHEAF_EXCLUDES(pool_mutex_);
   void give_back(delta&& used) noexcept SHEAF_EXCLUDES(pool_mutex_);
   [[nodiscard]] const apply_table& apply_bodies() const noexcept { return *apply_; }
-  [[nodiscard]] std::string name_of(const array_handle& target) const;
 
   // Snapshots.
   [[nodiscard]] result<pin_share> open_snapshot() noexcept;
@@ -54,9 +56,9 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   void drop_pin(std::uint32_t slot) noexcept;
   [[nodiscard]] result<view_source> find(const array_handle& target, dtype type,
                                          const pin_share& pin);
-  [[nodiscard]] const std::byte* visible(std::uint32_t slot, page_class page, std::uint64_t epoch,
-                                         std::uint32_t pin) noexcept {
-    return frames_->visible(slot, page, epoch, pins_, pin);
+  [[nodiscard]] const std::byte* visible(const pin_share& pin, std::uint32_t slot,
+                                         page_class page) noexcept {
+    return frames_->visible(pin.graph().table, slot, page, pin.epoch(), pins_, pin.slot());
   }
   [[nodiscard]] const std::byte* base(page_class page) const noexcept {
     return frames_->base(page);
@@ -71,9 +73,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   std::size_t trim() SHEAF_EXCLUDES(commit_mutex_);
   void close() noexcept SHEAF_EXCLUDES(commit_mutex_);
   [[nodiscard]] bool is_closed() const noexcept { return closed_.load(); }
-  [[nodiscard]] const std::shared_ptr<const model_data>& declared() const noexcept {
-    return model_;
-  }
+  [[nodiscard]] std::shared_ptr<const model_data> declared() SHEAF_EXCLUDES(pool_mutex_);
 
  private:
   /// One source page the running commit wrote to.
@@ -87,10 +87,12 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
     std::uint32_t source;
   };
 
-  engine_core(const engine_options& options, std::shared_ptr<const plan> graph,
-              std::shared_ptr<const model_data> declared);
-  [[nodiscard]] status create_pages() noexcept;
-  [[nodiscard]] status check_handle(const array_handle& target, dtype type) const noexcept;
+  explicit engine_core(const engine_options& options);
+  void show_generation() SHEAF_REQUIRES(commit_mutex_) SHEAF_EXCLUDES(pool_mutex_);
+  /// The generation of `epoch`, which the caller has pinned.
+  [[nodiscard]] const generation* generation_of(std::uint64_t epoch) noexcept
+      SHEAF_EXCLUDES(pool_mutex_);
+  [[nodiscard]] status create_pages(const plan& graph) noexcept;
 
   [[nodiscard]] result<epoch> commit_locked(delta& changes) SHEAF_REQUIRES(commit_mutex_);
   [[nodiscard]] status make_room(const delta& changes) SHEAF_REQUIRES(commit_mutex_);
@@ -104,25 +106,25 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
 
   // Constant after construction.
   engine_options options_;
-  std::shared_ptr<const plan> graph_;
-  std::shared_ptr<const model_data> model_;
   const apply_table* apply_ = nullptr;
   isa set_ = isa::scalar;
   bool keep_spares_ = false;
   std::unique_ptr<frame_store> frames_;
-  std::unique_ptr<executor> executor_;
-  std::vector<std::uint32_t> touched_begin_;  ///< per source: first word in `touched_bits_`
 
   alignas(interference_size) std::atomic<std::uint64_t> published_{0};
+  /// The newest generation and its first epoch, for openers. Stored before the first epoch of the
+  /// generation is published, the epoch before the pointer: see `generation_of`.
+  std::atomic<const generation*> newest_shown_{nullptr};
+  std::atomic<std::uint64_t> newest_first_{0};
   std::atomic<bool> closed_{false};
   pin_registry pins_;
   std::unique_ptr<std::atomic<lazy_overlay*>[]> overlays_;  ///< by pin slot
 
-  // Protected by commit_mutex_ (frames_ and executor_ too, but for `visible`).
+  // Protected by commit_mutex_ (frames_ too, but for `visible`).
   mutex commit_mutex_;
+  std::shared_ptr<generation> now_;  ///< the newest generation; replaced by commits only
   std::uint64_t next_epoch_ SHEAF_GUARDED_BY(commit_mutex_) = 1;
   pin_view scanned_ SHEAF_GUARDED_BY(commit_mutex_);
-  std::unique_ptr<std::uint64_t[]> touched_bits_;
   std::vector<touched_page> touched_;
   work_counters last_ SHEAF_GUARDED_BY(commit_mutex_);
   work_counters total_ SHEAF_GUARDED_BY(commit_mutex_);
@@ -131,6 +133,8 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
 
   mutex pool_mutex_;
   std::vector<delta> pool_ SHEAF_GUARDED_BY(pool_mutex_);
+  /// Those some pin may need, rising by first epoch; the last one is `now_`.
+  std::vector<std::shared_ptr<const generation>> generations_ SHEAF_GUARDED_BY(pool_mutex_);
 };
 
 }  // namespace sheaf::inline v0

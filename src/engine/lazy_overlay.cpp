@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "engine/generation.hpp"
 #include "propagate/page_runner.hpp"
 
 namespace sheaf::inline v0 {
@@ -12,13 +13,13 @@ void lazy_overlay::free_delete::operator()(std::uint32_t* table) const noexcept 
   std::free(table);
 }
 
-lazy_overlay::lazy_overlay(std::shared_ptr<const resolved_plan> plan, frame_store& frames,
-                           pin_registry& pins, pin_registry::slot_index pin, std::uint64_t epoch)
-    : plan_(std::move(plan)),
+lazy_overlay::lazy_overlay(frame_store& frames, pin_registry& pins, const pin_share& pin)
+    : plan_(pin.graph().resolved),
       frames_(frames),
       pins_(pins),
-      pin_(pin),
-      epoch_(epoch),
+      frames_by_slot_(pin.graph().table),
+      pin_(pin.slot()),
+      epoch_(pin.epoch()),
       // calloc leaves untouched entries to the operating system's zero page.
       table_(static_cast<std::uint32_t*>(
           std::calloc(std::max(plan_->graph->slot_count, 1u), sizeof(std::uint32_t)))),
@@ -105,7 +106,7 @@ std::vector<std::uint32_t> lazy_overlay::missing(std::uint32_t node) const {
 void lazy_overlay::resolve(std::uint32_t slot, std::uint32_t pages, page_class page) {
   if (known_[slot]) return;
   for (std::uint32_t i = 0; i < pages; ++i) {
-    const std::byte* bytes = frames_.visible(slot + i, page, epoch_, pins_, pin_);
+    const std::byte* bytes = frames_.visible(frames_by_slot_, slot + i, page, epoch_, pins_, pin_);
     table_[slot + i] =
         static_cast<std::uint32_t>((bytes - frames_.base(page)) >> byte_shift(page));
   }

@@ -17,6 +17,7 @@
 
 #include <sheaf/base/mutex.hpp>
 #include <sheaf/base/result.hpp>
+#include <sheaf/engine/snapshot.hpp>
 #include <sheaf/graph/plan.hpp>
 #include <sheaf/page/frame_store.hpp>
 #include <sheaf/page/pin_registry.hpp>
@@ -27,8 +28,8 @@ struct resolved_plan;
 
 class lazy_overlay {
  public:
-  lazy_overlay(std::shared_ptr<const resolved_plan> plan, frame_store& frames, pin_registry& pins,
-               pin_registry::slot_index pin, std::uint64_t epoch);
+  /// For the snapshot that owns `pin`.
+  lazy_overlay(frame_store& frames, pin_registry& pins, const pin_share& pin);
   ~lazy_overlay();
   lazy_overlay(const lazy_overlay&) = delete;
   lazy_overlay& operator=(const lazy_overlay&) = delete;
@@ -55,6 +56,7 @@ class lazy_overlay {
   std::shared_ptr<const resolved_plan> plan_;
   frame_store& frames_;
   pin_registry& pins_;
+  const std::uint32_t* frames_by_slot_;  ///< of the snapshot's generation
   pin_registry::slot_index pin_;
   std::uint64_t epoch_;
 

@@ -6,20 +6,24 @@
 
 namespace sheaf::inline v0 {
 
-pin_share::pin_share(std::shared_ptr<engine_core> core, std::uint32_t slot,
-                     std::uint64_t epoch) noexcept
-    : core_(std::move(core)), slot_(slot), epoch_(epoch) {}
+pin_share::pin_share(std::shared_ptr<engine_core> core, const generation* graph,
+                     std::uint32_t slot, std::uint64_t epoch) noexcept
+    : core_(std::move(core)), graph_(graph), slot_(slot), epoch_(epoch) {}
 
 pin_share::pin_share(const pin_share& other) noexcept
-    : core_(other.core_), slot_(other.slot_), epoch_(other.epoch_) {
+    : core_(other.core_), graph_(other.graph_), slot_(other.slot_), epoch_(other.epoch_) {
   if (core_ != nullptr) core_->share_pin(slot_);
 }
 
 pin_share::pin_share(pin_share&& other) noexcept
-    : core_(std::move(other.core_)), slot_(other.slot_), epoch_(other.epoch_) {}
+    : core_(std::move(other.core_)),
+      graph_(other.graph_),
+      slot_(other.slot_),
+      epoch_(other.epoch_) {}
 
 pin_share& pin_share::operator=(pin_share other) noexcept {
   std::swap(core_, other.core_);
+  std::swap(graph_, other.graph_);
   std::swap(slot_, other.slot_);
   std::swap(epoch_, other.epoch_);
   return *this;
@@ -34,7 +38,7 @@ const std::byte* view_source::page_bytes(std::uint32_t index) const noexcept {
   if (overlay != nullptr) {
     return core.base(page) + (std::size_t{overlay[slot + index]} << byte_shift(page));
   }
-  return pin.core()->visible(slot + index, page, pin.epoch(), pin.slot());
+  return pin.core()->visible(pin, slot + index, page);
 }
 
 snapshot::snapshot() noexcept

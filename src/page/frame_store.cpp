@@ -81,15 +81,16 @@ status frame_store::create_page(std::uint32_t slot, page_class page) noexcept {
   return {};
 }
 
-const std::byte* frame_store::visible(std::uint32_t slot, page_class page, std::uint64_t epoch,
-                                      pin_registry& pins,
+const std::byte* frame_store::visible(const std::uint32_t* table, std::uint32_t slot,
+                                      page_class page, std::uint64_t epoch, pin_registry& pins,
                                       pin_registry::slot_index pin) const noexcept {
+  std::uint32_t& head = const_cast<std::uint32_t&>(table[slot]);  // atomic_ref takes no const
   // acquire: pairs with the release in `replace`; the metadata of the frame is visible with it.
-  std::uint32_t frame = shared(table_[slot]).load(std::memory_order_acquire);
+  std::uint32_t frame = shared(head).load(std::memory_order_acquire);
   // relaxed: ordered by the load above; see invariant 5 for a frame reused in between.
   if (shared(meta(page, frame).birth).load(std::memory_order_relaxed) > epoch) {
     pins.enter_walk(pin);
-    frame = shared(table_[slot]).load();
+    frame = shared(head).load();
     while (shared(meta(page, frame).birth).load(std::memory_order_relaxed) > epoch) {
       // acquire: pairs with the releases in `replace` and `unlink`.
       frame = shared(meta(page, frame).older).load(std::memory_order_acquire);

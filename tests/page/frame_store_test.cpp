@@ -64,7 +64,7 @@ struct stage {
   pin_registry::pinned pin() { return pins.open(published, readers::brief_wait).value(); }
   void unpin(const pin_registry::pinned& pin) { pins.close(pin.slot); }
   unsigned char seen(std::uint32_t slot, unsigned line, const pin_registry::pinned& pin) {
-    const std::byte* page = store->visible(slot, small, pin.epoch, pins, pin.slot);
+    const std::byte* page = store->visible(store->frames(), slot, small, pin.epoch, pins, pin.slot);
     return std::to_integer<unsigned char>(page[line * line_size]);
   }
 

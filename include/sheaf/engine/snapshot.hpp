@@ -27,12 +27,14 @@
 namespace sheaf::inline v0 {
 
 class engine_core;
+struct generation;
 
-/// What snapshots and views hold: one share of a pin.
+/// What snapshots and views hold: one share of a pin. The pin keeps the generation alive.
 class pin_share {
  public:
   pin_share() noexcept = default;
-  pin_share(std::shared_ptr<engine_core> core, std::uint32_t slot, std::uint64_t epoch) noexcept;
+  pin_share(std::shared_ptr<engine_core> core, const generation* graph, std::uint32_t slot,
+            std::uint64_t epoch) noexcept;
   pin_share(const pin_share& other) noexcept;
   pin_share(pin_share&& other) noexcept;
   pin_share& operator=(pin_share other) noexcept;
@@ -40,11 +42,13 @@ class pin_share {
 
   [[nodiscard]] bool is_open() const noexcept { return core_ != nullptr; }
   [[nodiscard]] const std::shared_ptr<engine_core>& core() const noexcept { return core_; }
+  [[nodiscard]] const generation& graph() const noexcept { return *graph_; }
   [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
 
  private:
   std::shared_ptr<engine_core> core_;
+  const generation* graph_ = nullptr;
   std::uint32_t slot_ = 0;
   std::uint64_t epoch_ = 0;
 };

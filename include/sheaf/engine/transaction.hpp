@@ -24,6 +24,7 @@
 namespace sheaf::inline v0 {
 
 class engine_core;
+struct generation;
 
 /// One element of an array; `{.index = 42}`.
 struct at {
@@ -131,6 +132,7 @@ class transaction {
   [[nodiscard]] bool is_writable() noexcept;
 
   std::shared_ptr<engine_core> core_;
+  std::shared_ptr<const generation> base_;  ///< what calls are checked against
   delta delta_;
   status error_;
   bool has_storage_ = false;  ///< `delta_` came from the engine's pool

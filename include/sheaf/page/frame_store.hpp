@@ -110,9 +110,10 @@ class frame_store {
   [[nodiscard]] page_allocator& allocator() noexcept { return *allocator_; }
   [[nodiscard]] const page_allocator& allocator() const noexcept { return *allocator_; }
 
-  /// The page as epoch `epoch` has it; valid and still while `pin` protects that epoch.
-  [[nodiscard]] const std::byte* visible(std::uint32_t slot, page_class page, std::uint64_t epoch,
-                                         pin_registry& pins,
+  /// The page as epoch `epoch` has it; valid and still while `pin` protects that epoch. `table`:
+  /// the page table of that epoch's generation.
+  [[nodiscard]] const std::byte* visible(const std::uint32_t* table, std::uint32_t slot,
+                                         page_class page, std::uint64_t epoch, pin_registry& pins,
                                          pin_registry::slot_index pin) const noexcept;
 
   /// Begins a commit at `epoch`. Frames born at or before `newest_pinned` get replaced, others

@@ -1,0 +1,73 @@
+#include "engine/generation.hpp"
+
+#include <algorithm>
+
+namespace sheaf::inline v0 {
+
+result<std::shared_ptr<generation>> generation::create(std::shared_ptr<const plan> graph,
+                                                       std::shared_ptr<const model_data> declared,
+                                                       frame_store& frames,
+                                                       const executor_options& options) {
+  auto made = std::make_shared<generation>();
+  made->graph = std::move(graph);
+  made->declared = std::move(declared);
+  made->table = frames.frames();
+  auto runner = executor::create(made->graph, made->declared, frames, options);
+  if (!runner) return runner.error();
+  made->runner = std::move(*runner);
+  made->resolved = made->runner->plan_in_use();
+  std::uint32_t words = 0;
+  for (const plan_source& source : made->graph->sources) {
+    made->touched_begin.push_back(words);
+    words += (source.page_count + 63) / 64;
+  }
+  made->touched_bits = std::make_unique<std::uint64_t[]>(std::max(words, 1u));
+  return made;
+}
+
+std::string generation::name_of(const array_handle& target) const {
+  if (target.model_tag != declared->tag) return "an array of another model";
+  return declared->name_of(target.id);
+}
+
+status generation::check(const array_handle& target, dtype type) const noexcept {
+  if (target.model_tag == 0) {
+    return status(status_code::unknown_array, subsystem::engine, "the handle names no array");
+  }
+  if (target.model_tag != declared->tag) {
+    return make_status(status_code::foreign_handle, subsystem::engine,
+                       "the array belongs to another model than this engine",
+                       "array %u of model %u, the engine has model %u", index_of(target.id),
+                       target.model_tag, declared->tag);
+  }
+  if (index_of(target.id) >= graph->producer_of_array.size()) {
+    return make_status(status_code::unknown_array, subsystem::engine,
+                       "the array was declared after this engine was opened", "array %u",
+                       index_of(target.id));
+  }
+  const array_record& record = declared->record(target.id);
+  if (record.type != type) {
+    return make_status(status_code::type_mismatch, subsystem::engine,
+                       "the array has another element type", "'%s' holds %s, not %s",
+                       name_of(target).c_str(), std::string(sheaf::name_of(record.type)).c_str(),
+                       std::string(sheaf::name_of(type)).c_str());
+  }
+  return {};
+}
+
+result<const plan_source*> generation::source_of(const array_handle& target,
+                                                 dtype type) const noexcept {
+  if (target.model_tag == declared->tag &&
+      index_of(target.id) < graph->producer_of_array.size()) {
+    const std::uint32_t producer = graph->producer_of_array[index_of(target.id)];
+    if (graph->is_source(producer) && graph->sources[producer].type == type) {
+      return &graph->sources[producer];
+    }
+  }
+  SHEAF_TRY(check(target, type));
+  return make_status(status_code::not_a_source, subsystem::engine,
+                     "only source arrays can be written", "'%s' is derived",
+                     name_of(target).c_str());
+}
+
+}  // namespace sheaf::inline v0
