@@ -73,10 +73,11 @@ status frame_store::grow_meta_hook(void* context, page_class page,
                                                                     sizeof(frame_meta));
 }
 
-status frame_store::create_page(std::uint32_t slot, page_class page) noexcept {
+status frame_store::create_page(std::uint32_t slot, page_class page,
+                                std::uint64_t birth) noexcept {
   const frame_id frame = allocator_->allocate_zeroed(page);
   if (frame == no_frame) return allocator_->exhausted_status(page);
-  meta(page, index_of(frame)) = {.birth = 1, .difference = 0, .older = none, .spare = none};
+  meta(page, index_of(frame)) = {.birth = birth, .difference = 0, .older = none, .spare = none};
   table_[slot] = index_of(frame);
   return {};
 }
@@ -216,7 +217,7 @@ void frame_store::end_commit(std::span<frame_log* const> logs, const pin_registr
   }
   unreserve_rest();
   if (!any) return;
-  pins.scan(scanned_);
+  scan_all(pins);
   for (frame_log* log : logs) {
     for (const frame_swap& swap : log->swaps) {
       // relaxed: see the getter
@@ -228,8 +229,8 @@ void frame_store::end_commit(std::span<frame_log* const> logs, const pin_registr
 }
 
 void frame_store::reclaim(const pin_registry& pins) noexcept {
-  if (buckets_.empty() && limbo_.empty()) return;
-  pins.scan(scanned_);
+  if (buckets_.empty() && limbo_.empty() && old_tables_.empty()) return;
+  scan_all(pins);
   moving_.clear();
   std::erase_if(buckets_, [&](bucket& held) {
     const bool alive = held.pin != 0 && std::binary_search(scanned_.epochs.begin(),
@@ -262,15 +263,21 @@ void frame_store::keep(const frame_swap& swap, std::uint64_t pin) {
   place->swaps.push_back(swap);
 }
 
-void frame_store::unlink(const frame_swap& swap) noexcept {
-  std::uint32_t newer = table_[swap.slot];
-  while (meta(swap.page, newer).older != swap.old_frame) {
-    newer = meta(swap.page, newer).older;
-    SHEAF_ASSERT(newer != none, "frame-has-one-place");
+/// What names a superseded frame: the link of the version after it, or its grave.
+std::uint32_t* frame_store::link_to(const frame_swap& swap) noexcept {
+  std::uint32_t* link = swap.buried ? &graves_[swap.slot].head : &table_[swap.slot];
+  while (*link != swap.old_frame) {
+    SHEAF_ASSERT(*link != none, "frame-has-one-place");
+    link = &meta(swap.page, *link).older;
   }
+  return link;
+}
+
+void frame_store::unlink(const frame_swap& swap) noexcept {
   SHEAF_DASSERT(meta(swap.page, swap.old_frame).birth == swap.old_birth, "frame-has-one-place");
-  const std::uint32_t rest = meta(swap.page, swap.old_frame).older;
-  shared(meta(swap.page, newer).older).store(rest);
+  std::uint32_t* link = link_to(swap);
+  shared(*link).store(meta(swap.page, swap.old_frame).older);
+  if (swap.buried && graves_[swap.slot].head == none) free_graves_.push_back(swap.slot);
   // A superseded frame takes its own spare along: nobody could use it any more.
   frame_meta& old_meta = meta(swap.page, swap.old_frame);
   if (old_meta.spare != none) {
@@ -302,28 +309,6 @@ void frame_store::release_unlinked(const pin_registry& pins) noexcept {
   }
   limbo_.clear();
   history_bytes_.fetch_sub(bytes, std::memory_order_relaxed);  // see the getter
-}
-
-bool frame_store::is_consistent(std::span<const page_class> page_of_slot) const {
-  std::vector<bool> seen[page_class_count];
-  for (unsigned size = 0; size < page_class_count; ++size) {
-    seen[size].resize(allocator_->frame_limit(static_cast<page_class>(size)));
-  }
-  for (std::uint32_t slot = 0; slot < slot_count_; ++slot) {
-    const page_class page = page_of_slot[slot];
-    std::vector<bool>& used = seen[static_cast<unsigned>(page)];
-    std::uint64_t birth_above = ~std::uint64_t{0};
-    for (std::uint32_t frame = table_[slot]; frame != none; frame = meta(page, frame).older) {
-      const frame_meta& here = meta(page, frame);
-      if (frame >= used.size() || used[frame] || here.birth >= birth_above) return false;
-      used[frame] = true;
-      birth_above = here.birth;
-      if (here.spare == none) continue;
-      if (here.spare >= used.size() || used[here.spare]) return false;
-      used[here.spare] = true;
-    }
-  }
-  return true;
 }
 
 }  // namespace sheaf::inline v0

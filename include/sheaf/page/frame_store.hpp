@@ -12,6 +12,8 @@
 ///   lacks
 ///               only the lines of that frame's `difference`, so the next version catches up by
 ///               copying those instead of the page (ping-pong).
+///   old table   a page table of earlier slot numbers, kept while a pin protects one of its epochs.
+///   grave       the head of the chain of a page that has no slot any more.
 ///
 /// The life of a frame
 /// | from        | to          | when                                    | function     |
@@ -33,10 +35,16 @@
 ///  5. A pinned epoch s finds its version: the first frame of the chain with birth <= s. If it is
 ///     the current one, one acquire load finds it without a walk: a frame reused meanwhile has a
 ///     birth after s and sends the reader to the walk.
+///  6. `old-tables-hold`: an old table is never written. Its entries are frames that are visible at
+///     its last epoch, and while it lives that epoch counts as pinned wherever it is decided what
+///     is kept. So they stay in their chains, and a reader of one of its epochs that starts there
+///     meets every older version it can see. A frame may still change in place under an old table:
+///     then no pin sees it, and readers walk past it.
+///  7. A superseded frame is reached from the table, or from its page's grave; never from both.
 ///
 /// Thread safety: `visible` from any thread that holds the pin. The rest belongs to the committer;
 /// `replace` may run on several of its workers at once for different slots, each with its own log.
-/// Cost: 24 B of metadata a frame, 4 B a slot. `replace` copies the lines it is not told will be
+/// Cost: 24 B of metadata a frame, 4 B a slot; another table O(slots). `replace` copies the lines it is not told will be
 /// overwritten, or with a spare only those that differ.
 #pragma once
 
@@ -70,6 +78,25 @@ struct frame_swap {
   std::uint64_t old_birth;
   std::uint64_t superseded;  ///< birth of the frame that took its place
   page_class page;
+  bool buried = false;       ///< `slot` is a grave
+};
+static_assert(sizeof(frame_swap) == 32);
+
+/// Slots [from, from + count) of one table that are [to, to + count) of the next.
+struct slot_run {
+  std::uint32_t from, to, count;
+  page_class page;
+};
+struct page_run {
+  std::uint32_t slot, count;
+  page_class page;
+};
+/// From one page table to the next. Each old slot that has a frame is in `kept` or in `buried`.
+struct table_change {
+  std::uint32_t slot_count = 0;   ///< of the new table
+  std::vector<slot_run> kept;
+  std::vector<page_run> fresh;    ///< new slots that get a first frame
+  std::vector<page_run> buried;   ///< old slots whose pages are gone
 };
 
 /// How many pages a commit may replace, by size class.
@@ -98,8 +125,9 @@ class frame_store {
   frame_store(const frame_store&) = delete;
   frame_store& operator=(const frame_store&) = delete;
 
-  /// Gives `slot` its first frame, all zero, born at epoch 1.
-  [[nodiscard]] status create_page(std::uint32_t slot, page_class page) noexcept;
+  /// Gives `slot` its first frame, all zero, born at `birth`.
+  [[nodiscard]] status create_page(std::uint32_t slot, page_class page,
+                                   std::uint64_t birth = 1) noexcept;
 
   /// The page table. Workers read it plainly between their own stores.
   [[nodiscard]] const std::uint32_t* frames() const noexcept { return table_.get(); }
@@ -154,12 +182,28 @@ class frame_store {
   /// Frees superseded frames whose last pin is gone. O(pins + frames concerned).
   void reclaim(const pin_registry& pins) noexcept;
 
+  // Another page table, in the commit that publishes `epoch`: `begin_table` before the commit
+  // changes anything; then, after `roll_back`, `undo_table`; or, once the epoch is published and
+  // before `end_commit`, `retire_table`.
+
+  /// Makes the table after `change` the current one; its fresh pages are zero and born at `epoch`.
+  /// `out_of_memory` or `history_full` with nothing changed. O(slots).
+  [[nodiscard]] status begin_table(std::shared_ptr<const table_change> change,
+                                   std::uint64_t epoch, const pin_registry& pins) noexcept;
+  /// Goes back to the table before, and frees the fresh pages.
+  void undo_table() noexcept;
+  /// Keeps the table before for readers of epochs [first, epoch), as long as there are any, and
+  /// gives up the buried pages as soon as nobody sees them.
+  void retire_table(std::uint64_t first, const pin_registry& pins) noexcept;
+  /// True while a reader may use `table`, an old one.
+  [[nodiscard]] bool keeps(const std::uint32_t* table) const noexcept;
+
   [[nodiscard]] std::uint64_t history_bytes() const noexcept {
     return history_bytes_.load(std::memory_order_relaxed);  // a hint to closers, a figure to people
   }
   [[nodiscard]] std::uint64_t spare_bytes() const noexcept { return spare_bytes_; }
   [[nodiscard]] std::uint32_t slot_count() const noexcept { return slot_count_; }
-  /// Walks every chain and checks invariants 1 and 3. O(frames).
+  /// Walks every chain and checks invariants 1, 3, 6 and 7. O(frames).
   [[nodiscard]] bool is_consistent(std::span<const page_class> page_of_slot) const;
 
  private:
@@ -176,6 +220,24 @@ class frame_store {
     page_class page;
     std::uint32_t frame;
   };
+  struct grave {
+    std::uint32_t head;
+    page_class page;
+  };
+  struct old_table {
+    std::uint64_t first, last;  ///< its epochs
+    std::unique_ptr<std::uint32_t[]> entries;
+    std::shared_ptr<const table_change> change;  ///< to the table after it
+  };
+  /// A table in the making: what `undo_table` and `retire_table` need.
+  struct next_table {
+    std::unique_ptr<std::uint32_t[]> before;
+    std::uint32_t slots_before = 0;
+    std::uint64_t epoch = 0;
+    std::shared_ptr<const table_change> change;
+    std::vector<std::uint32_t> place;  ///< by old slot: new slot, or the grave of a buried page
+    std::vector<bool> is_buried;       ///< by old slot
+  };
   /// Superseded frames whose newest pin is `pin` (0: only an opening pin protects them).
   struct bucket {
     std::uint64_t pin;
@@ -188,6 +250,13 @@ class frame_store {
   [[nodiscard]] frame_meta& meta(page_class page, std::uint32_t frame) const noexcept {
     return meta_[static_cast<unsigned>(page)][frame];
   }
+  [[nodiscard]] status prepare_table(const table_change& change, std::uint64_t epoch,
+                                     const pin_registry& pins);
+  [[nodiscard]] status create_fresh(const table_change& change, std::uint64_t epoch) noexcept;
+  void free_fresh(const page_run& run, std::uint32_t count) noexcept;
+  void dig_graves() noexcept;
+  void scan_all(const pin_registry& pins) noexcept;
+  [[nodiscard]] std::uint32_t* link_to(const frame_swap& swap) noexcept;
   void keep(const frame_swap& swap, std::uint64_t pin);
   void unlink(const frame_swap& swap) noexcept;
   void sort_out(const frame_swap& swap, const pin_view& pins, bool is_new, bool keep_spares);
@@ -212,7 +281,11 @@ class frame_store {
   std::vector<frame_swap> to_spare_;        ///< unlinked, to become spares
   std::vector<limbo_frame> limbo_;          ///< unlinked, to be freed
   std::vector<frame_swap> moving_;          ///< scratch of `reclaim`
-  pin_view scanned_;
+  pin_view scanned_;                        ///< with the last epochs of old tables
+  std::vector<old_table> old_tables_;       ///< rising by epoch
+  next_table next_;
+  std::vector<grave> graves_;
+  std::vector<std::uint32_t> free_graves_;
   std::atomic<std::uint64_t> history_bytes_{0};
   std::uint64_t spare_bytes_ = 0;
 };
