@@ -71,7 +71,7 @@ result<std::shared_ptr<engine_core>> engine_core::open(const model& declared,
   auto made = generation::create(*graph, declared.data(), *core->frames_,
                                  {*set, core->options_.threads});
   if (!made) return made.error();
-  const mutex_lock lock(core->commit_mutex_);
+  const turn_lock lock(core->turn_);
   core->now_ = std::move(*made);
   core->frames_->begin_commit(1, 0);
   SHEAF_TRY(core->now_->runner->recompute());
@@ -160,9 +160,9 @@ void engine_core::drop_pin(std::uint32_t slot) noexcept {
   // acquire: pairs with the release in `find`; the overlay's content is visible here.
   delete overlays_[slot].exchange(nullptr, std::memory_order_acq_rel);
   pins_.close(slot);
-  if (frames_->history_bytes() == 0 || is_inside_operator() || !commit_mutex_.try_lock()) return;
+  if (frames_->history_bytes() == 0 || is_inside_operator() || !turn_.try_lock()) return;
   frames_->reclaim(pins_);
-  commit_mutex_.unlock();
+  turn_.unlock();
 }
 
 result<view_source> engine_core::find(const array_handle& target, dtype type,
@@ -198,17 +198,19 @@ result<view_source> engine_core::find(const array_handle& target, dtype type,
 
 work_counters engine_core::last_commit() {
   if (is_inside_operator()) return {};
-  const mutex_lock lock(commit_mutex_);
+  const turn_lock lock(turn_);
   return last_;
 }
 
 engine_stats engine_core::stats() {
   if (is_inside_operator()) return {};
-  const mutex_lock lock(commit_mutex_);
+  const turn_lock lock(turn_);
   engine_stats out;
   out.epoch = published();
   out.commits = commits_;
   out.failed_commits = failed_commits_;
+  out.groups = groups_;
+  out.groups_split = groups_split_;
   out.arrays = now_->declared->array_count();
   out.nodes = static_cast<std::uint32_t>(now_->graph->nodes.size());
   out.levels = static_cast<std::uint32_t>(now_->graph->levels.size());
@@ -227,13 +229,13 @@ engine_stats engine_core::stats() {
 
 result<audit_report> engine_core::audit() {
   if (is_inside_operator()) return inside_operator();
-  const mutex_lock lock(commit_mutex_);
+  const turn_lock lock(turn_);
   return now_->runner->audit();
 }
 
 status engine_core::recompute() {
   if (is_inside_operator()) return inside_operator();
-  const mutex_lock lock(commit_mutex_);
+  const turn_lock lock(turn_);
   if (is_closed()) return closed_status();
   // By P1 no line differs; an operator that is not pure must change nothing.
   frames_->begin_commit(next_epoch_, published());
@@ -249,7 +251,7 @@ status engine_core::recompute() {
 
 std::size_t engine_core::trim() {
   if (is_inside_operator()) return 0;
-  const mutex_lock lock(commit_mutex_);
+  const turn_lock lock(turn_);
   frames_->reclaim(pins_);
   return frames_->allocator().trim();
 }
@@ -258,7 +260,7 @@ std::size_t engine_core::trim() {
 void engine_core::close() noexcept {
   closed_.store(true);
   if (is_inside_operator()) return;
-  const mutex_lock lock(commit_mutex_);
+  const turn_lock lock(turn_);
 }
 
 }  // namespace sheaf::inline v0

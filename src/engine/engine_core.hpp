@@ -4,7 +4,7 @@
 ///
 /// Members by discipline
 ///  - constant after construction: options, the frame store, tables
-///  - protected by `commit_mutex_`: all of the committer's state
+///  - of who has the turn (`turn_`): all of the committer's state
 ///  - atomics: the published epoch, figures for people
 ///
 /// Invariants
@@ -28,6 +28,7 @@
 #include <sheaf/page/pin_registry.hpp>
 #include <sheaf/propagate/executor.hpp>
 
+#include "engine/commit_queue.hpp"
 #include "engine/generation.hpp"
 #include "engine/lazy_overlay.hpp"
 
@@ -40,7 +41,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   ~engine_core();
 
   // Transactions.
-  [[nodiscard]] result<epoch> commit(delta& changes) SHEAF_EXCLUDES(commit_mutex_);
+  [[nodiscard]] result<epoch> commit(commit_request& request) SHEAF_EXCLUDES(turn_);
   /// Storage for a transaction, and the graph its calls are checked against.
   struct write_lease {
     delta changes;
@@ -66,12 +67,12 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
 
   // The engine.
   [[nodiscard]] std::uint64_t published() const noexcept { return published_.load(); }
-  [[nodiscard]] work_counters last_commit() SHEAF_EXCLUDES(commit_mutex_);
-  [[nodiscard]] engine_stats stats() SHEAF_EXCLUDES(commit_mutex_);
-  [[nodiscard]] result<audit_report> audit() SHEAF_EXCLUDES(commit_mutex_);
-  [[nodiscard]] status recompute() SHEAF_EXCLUDES(commit_mutex_);
-  std::size_t trim() SHEAF_EXCLUDES(commit_mutex_);
-  void close() noexcept SHEAF_EXCLUDES(commit_mutex_);
+  [[nodiscard]] work_counters last_commit() SHEAF_EXCLUDES(turn_);
+  [[nodiscard]] engine_stats stats() SHEAF_EXCLUDES(turn_);
+  [[nodiscard]] result<audit_report> audit() SHEAF_EXCLUDES(turn_);
+  [[nodiscard]] status recompute() SHEAF_EXCLUDES(turn_);
+  std::size_t trim() SHEAF_EXCLUDES(turn_);
+  void close() noexcept SHEAF_EXCLUDES(turn_);
   [[nodiscard]] bool is_closed() const noexcept { return closed_.load(); }
   [[nodiscard]] std::shared_ptr<const model_data> declared() SHEAF_EXCLUDES(pool_mutex_);
 
@@ -88,19 +89,22 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   };
 
   explicit engine_core(const engine_options& options);
-  void show_generation() SHEAF_REQUIRES(commit_mutex_) SHEAF_EXCLUDES(pool_mutex_);
+  void show_generation() SHEAF_REQUIRES(turn_) SHEAF_EXCLUDES(pool_mutex_);
   /// The generation of `epoch`, which the caller has pinned.
   [[nodiscard]] const generation* generation_of(std::uint64_t epoch) noexcept
       SHEAF_EXCLUDES(pool_mutex_);
   [[nodiscard]] status create_pages(const plan& graph) noexcept;
 
-  [[nodiscard]] result<epoch> commit_locked(delta& changes) SHEAF_REQUIRES(commit_mutex_);
-  [[nodiscard]] status make_room(const delta& changes) SHEAF_REQUIRES(commit_mutex_);
-  [[nodiscard]] bool can_fail(const delta& changes) const noexcept;
-  [[nodiscard]] status reserve_frames(const delta& changes) SHEAF_REQUIRES(commit_mutex_);
-  void mark_pieces(const delta& changes) SHEAF_REQUIRES(commit_mutex_);
-  void apply_pieces(const delta& changes) SHEAF_REQUIRES(commit_mutex_);
-  void mark_touched() SHEAF_REQUIRES(commit_mutex_);
+  void lead(const commit_request& mine) SHEAF_RELEASE(turn_);
+  void commit_group_of(const commit_group& group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status commit_together(const commit_group& group) SHEAF_REQUIRES(turn_);
+  void publish_nothing_new(const commit_group& group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status make_room(const commit_group& group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] bool can_fail(const commit_group& group) const noexcept;
+  [[nodiscard]] status reserve_frames(const commit_group& group) SHEAF_REQUIRES(turn_);
+  void mark_pieces(const delta& changes) SHEAF_REQUIRES(turn_);
+  void apply_pieces(const delta& changes) SHEAF_REQUIRES(turn_);
+  void mark_touched() SHEAF_REQUIRES(turn_);
   static void touch(void* context, std::uint32_t page);
   [[nodiscard]] status inside_operator() const noexcept;
 
@@ -120,16 +124,18 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   pin_registry pins_;
   std::unique_ptr<std::atomic<lazy_overlay*>[]> overlays_;  ///< by pin slot
 
-  // Protected by commit_mutex_ (frames_ too, but for `visible`).
-  mutex commit_mutex_;
+  // Of who has the turn (frames_ too, but for `visible`).
+  commit_queue turn_;
   std::shared_ptr<generation> now_;  ///< the newest generation; replaced by commits only
-  std::uint64_t next_epoch_ SHEAF_GUARDED_BY(commit_mutex_) = 1;
-  pin_view scanned_ SHEAF_GUARDED_BY(commit_mutex_);
+  std::uint64_t next_epoch_ SHEAF_GUARDED_BY(turn_) = 1;
+  pin_view scanned_ SHEAF_GUARDED_BY(turn_);
   std::vector<touched_page> touched_;
-  work_counters last_ SHEAF_GUARDED_BY(commit_mutex_);
-  work_counters total_ SHEAF_GUARDED_BY(commit_mutex_);
-  std::uint64_t commits_ SHEAF_GUARDED_BY(commit_mutex_) = 0;
-  std::uint64_t failed_commits_ SHEAF_GUARDED_BY(commit_mutex_) = 0;
+  work_counters last_ SHEAF_GUARDED_BY(turn_);
+  work_counters total_ SHEAF_GUARDED_BY(turn_);
+  std::uint64_t commits_ SHEAF_GUARDED_BY(turn_) = 0;
+  std::uint64_t failed_commits_ SHEAF_GUARDED_BY(turn_) = 0;
+  std::uint64_t groups_ SHEAF_GUARDED_BY(turn_) = 0;
+  std::uint64_t groups_split_ SHEAF_GUARDED_BY(turn_) = 0;
 
   mutex pool_mutex_;
   std::vector<delta> pool_ SHEAF_GUARDED_BY(pool_mutex_);

@@ -176,7 +176,9 @@ result<epoch> transaction::commit() && {
     abort();
     return why;
   }
-  result<epoch> done = core_->commit(delta_);
+  commit_request request;
+  request.changes = &delta_;
+  result<epoch> done = core_->commit(request);
   give_back();
   error_ = status(status_code::closed, subsystem::engine, "the transaction is over");
   return done;

@@ -3,7 +3,7 @@
 /// other compilers the annotations vanish. The clang build turns their warnings into errors.
 ///
 /// Lock order of the whole library (take in this order, never the other way round):
-///  1. `engine_core::commit_mutex_`    one commit at a time
+///  1. `engine_core::turn_`            one commit at a time (engine/commit_queue.hpp)
 ///  2. `lazy_overlay::mutex_`          one evaluation per snapshot
 ///  3. `allocator_registry::guard`     threads and their caches (thread_caches.cpp)
 ///  4. `page_allocator::grow_mutex_`   one step of arena growth

@@ -2,8 +2,8 @@
 /// The engine: opens a model, commits transactions, hands out snapshots.
 ///
 /// Way of a commit: validate, reserve frames, apply the delta to source pages, propagate level by
-/// level, publish the epoch with one store. One transaction is one epoch; commits from several
-/// threads queue at one mutex.
+/// level, publish the epoch with one store. Transactions that threads commit at the same time
+/// become one group, and a group is one epoch (docs/transactions.md).
 ///
 /// Invariants
 ///  1. P1 `glue`: at every published epoch each eager array has the bits a full recompute from the

@@ -24,12 +24,15 @@ struct engine_options {
   std::size_t history_bytes_max = std::size_t{1} << 36;      ///< over frames only snapshots need
   std::size_t transaction_bytes_max = std::size_t{1} << 32;  ///< owned by one transaction
   std::uint32_t snapshots_max = 4096;                        ///< open at once
+  std::uint32_t group_transactions_max = 1024;               ///< committed as one epoch
 };
 
 /// Figures of an engine at one moment.
 struct engine_stats {
   std::uint64_t epoch = 0;              ///< published
-  std::uint64_t commits = 0;
+  std::uint64_t commits = 0;            ///< transactions
+  std::uint64_t groups = 0;             ///< of these, groups that became one epoch each
+  std::uint64_t groups_split = 0;       ///< groups that failed together and went on one by one
   std::uint64_t failed_commits = 0;     ///< reached the committer and were rolled back or refused
   std::uint32_t arrays = 0;
   std::uint32_t nodes = 0;              ///< derived arrays, hidden ones included

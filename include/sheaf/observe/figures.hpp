@@ -128,6 +128,10 @@ static_assert(sizeof(work_counters) == std::size(work_figures) * sizeof(std::uin
 inline constexpr figure<engine_stats> stats_figures[] = {
     detail::gauged("epoch", "", &engine_stats::epoch, "published"),
     detail::counted("commits", "commits", &engine_stats::commits, "that succeeded"),
+    detail::counted("groups", "groups", &engine_stats::groups,
+                    "of transactions that became one epoch each"),
+    detail::counted("groups_split", "groups", &engine_stats::groups_split,
+                    "that failed and went on one by one"),
     detail::counted("failed_commits", "commits", &engine_stats::failed_commits,
                     "refused or rolled back by the committer"),
     detail::gauged("arrays", "arrays", &engine_stats::arrays, "declared, hidden ones included"),
