@@ -25,14 +25,61 @@ constexpr std::uint32_t run_operands_max = 16;
 /// Below this many line operations (about 20 us) waking other threads costs more than it gives.
 constexpr std::uint64_t parallel_work_min = 8192;
 
+std::uint32_t level_of_slot(const plan& graph, std::uint32_t slot) noexcept {
+  const auto after = std::upper_bound(
+      graph.levels.begin(), graph.levels.end(), slot,
+      [](std::uint32_t value, const plan_level& level) { return value < level.slot_begin; });
+  return static_cast<std::uint32_t>(after - graph.levels.begin()) - 1;
+}
+
 }  // namespace
 
-executor::state::state(std::shared_ptr<const resolved_plan> resolved, frame_store& store,
-                       const executor_options& options)
+executor_schedule::executor_schedule(const resolved_plan& plan) {
+  const sheaf::plan& graph = *plan.graph;
+  page_of_slot.assign(graph.slot_count, page_class::b64);
+  level_has_pushed_only.assign(graph.levels.size(), no_index);
+  find_runs(plan);
+  for (const plan_level& level : graph.levels) {
+    std::uint64_t fan_in = 0;
+    for (std::uint32_t i = level.consumer_begin; i < level.consumer_end; ++i) {
+      fan_in += graph.levels[graph.consumers[i]].fan_in;
+    }
+    consumer_fan_in.push_back(fan_in);
+    level_lines.push_back(0);
+  }
+  for (const plan_source& source : graph.sources) {
+    whole_demand.replaced[static_cast<unsigned>(source.page)] += source.page_count;
+    level_lines[0] += (source.length << size_shift(source.type)) / line_size + 1;
+    std::fill_n(page_of_slot.begin() + source.slot, source.page_count, source.page);
+  }
+  for (std::uint32_t index = 0; index < graph.nodes.size(); ++index) add_node(plan, index);
+}
+
+void executor_schedule::add_node(const resolved_plan& plan, std::uint32_t index) {
+  const sheaf::plan& graph = *plan.graph;
+  const plan_node& node = graph.nodes[index];
+  const plan_operation& op = graph.operation_of(node);
+  std::fill_n(page_of_slot.begin() + node.slot, op.page_count, op.page);
+  if (index >= graph.eager_node_count) return;
+  whole_demand.replaced[static_cast<unsigned>(op.page)] += op.page_count;
+  derived_pages += op.page_count;
+  const std::uint32_t level = level_of_slot(graph, node.slot);
+  level_lines[level] += (op.length << size_shift(op.type)) / line_size + 1;
+  if (!dirty_map::is_pushed_only(op)) return;
+  if (level_has_pushed_only[level] == no_index) {
+    level_has_pushed_only[level] = static_cast<std::uint32_t>(pushed_only.size());
+    pushed_only.emplace_back();
+  }
+  pushed_only[level_has_pushed_only[level]].push_back(index);
+}
+
+executor::state::state(std::shared_ptr<const resolved_plan> resolved,
+                       std::shared_ptr<const executor_schedule> schedule, frame_store& store,
+                       unsigned threads, executor_pages pages)
     : plan_(std::move(resolved)),
       graph_(*plan_->graph),
+      schedule_(std::move(schedule)),
       frames_(store),
-      page_of_slot_(graph_.slot_count, page_class::b64),
       masks_(std::make_unique<line_mask[]>(std::max(graph_.slot_count, 1u))),
       element_masks_(std::make_unique<std::uint64_t[]>(std::max<std::uint64_t>(
           plan_->indexed_lines, 1))),
@@ -41,51 +88,25 @@ executor::state::state(std::shared_ptr<const resolved_plan> resolved, frame_stor
       changed_elements_(std::make_unique<std::uint64_t[]>(std::max<std::uint64_t>(
           plan_->tracked_lines, 1))),
       map_(*plan_, masks_.get(), element_masks_.get(), changed_elements_.get(), dirty_) {
-  const page_space space{frames_.frames(), &frames_, false, masks_.get(),
-                         element_masks_.get(), changed_elements_.get()};
-  for (unsigned worker = 0; worker < options.threads; ++worker) {
+  page_space space{.frames = frames_.frames(),
+                   .store = &frames_,
+                   .masks = masks_.get(),
+                   .element_masks = element_masks_.get(),
+                   .changed_elements = changed_elements_.get()};
+  if (pages == executor_pages::of_branches) {
+    branch_ = std::make_unique<branch_table>(graph_.slot_count);
+    space.branch = branch_.get();
+    space.frames = branch_->frames();
+  }
+  for (unsigned worker = 0; worker < threads; ++worker) {
     runners_.push_back(std::make_unique<page_runner>(*plan_, space));
     logs_.push_back(&runners_.back()->log());
   }
-  if (options.threads > 1) pool_.emplace(options.threads);
-  level_has_pushed_only_.assign(graph_.levels.size(), no_index);
-  find_runs();
-  for (const plan_level& level : graph_.levels) {
-    std::uint64_t fan_in = 0;
-    for (std::uint32_t i = level.consumer_begin; i < level.consumer_end; ++i) {
-      fan_in += graph_.levels[graph_.consumers[i]].fan_in;
-    }
-    consumer_fan_in_.push_back(fan_in);
-    level_lines_.push_back(0);
-  }
-  for (const plan_source& source : graph_.sources) {
-    whole_demand_.replaced[static_cast<unsigned>(source.page)] += source.page_count;
-    level_lines_[0] += (source.length << size_shift(source.type)) / line_size + 1;
-    std::fill_n(page_of_slot_.begin() + source.slot, source.page_count, source.page);
-  }
-  for (std::uint32_t index = 0; index < graph_.nodes.size(); ++index) {
-    const plan_node& node = graph_.nodes[index];
-    const plan_operation& op = graph_.operation_of(node);
-    std::fill_n(page_of_slot_.begin() + node.slot, op.page_count, op.page);
-    if (index >= graph_.eager_node_count) continue;
-    whole_demand_.replaced[static_cast<unsigned>(op.page)] += op.page_count;
-    derived_pages_ += op.page_count;
-    const std::uint32_t level = level_of(node.slot);
-    level_lines_[level] += (op.length << size_shift(op.type)) / line_size + 1;
-    if (!dirty_map::is_pushed_only(op)) continue;
-    if (level_has_pushed_only_[level] == no_index) {
-      level_has_pushed_only_[level] = static_cast<std::uint32_t>(pushed_only_.size());
-      pushed_only_.emplace_back();
-    }
-    pushed_only_[level_has_pushed_only_[level]].push_back(index);
-  }
+  if (threads > 1) pool_.emplace(threads);
 }
 
 std::uint32_t executor::state::level_of(std::uint32_t slot) const noexcept {
-  const auto after = std::upper_bound(
-      graph_.levels.begin(), graph_.levels.end(), slot,
-      [](std::uint32_t value, const plan_level& level) { return value < level.slot_begin; });
-  return static_cast<std::uint32_t>(after - graph_.levels.begin()) - 1;
+  return level_of_slot(graph_, slot);
 }
 
 std::uint32_t executor::state::segment_of(const plan_level& level, std::uint32_t slot,
@@ -118,24 +139,25 @@ status executor::state::propagate() {
   return {};
 }
 
-void executor::state::find_runs() {
-  run_of_segment_.assign(graph_.segments.size(), 0);
-  for (std::size_t level = 1; level < graph_.levels.size(); ++level) {
-    for (std::uint32_t i = graph_.levels[level].segment_begin;
-         i < graph_.levels[level].segment_end; ++i) {
-      const plan_segment& segment = graph_.segments[i];
-      const plan_node* nodes = graph_.nodes.data() + segment.node_begin;
-      const plan_operation& op = graph_.operation_of(nodes[0]);
+void executor_schedule::find_runs(const resolved_plan& plan) {
+  const sheaf::plan& graph = *plan.graph;
+  run_of_segment.assign(graph.segments.size(), 0);
+  for (std::size_t level = 1; level < graph.levels.size(); ++level) {
+    for (std::uint32_t i = graph.levels[level].segment_begin; i < graph.levels[level].segment_end;
+         ++i) {
+      const plan_segment& segment = graph.segments[i];
+      const plan_node* nodes = graph.nodes.data() + segment.node_begin;
+      const plan_operation& op = graph.operation_of(nodes[0]);
       bool same = op.kind == operator_kind::combine && op.uniform && op.page_count == 1 &&
                   op.operand_count <= run_operands_max;
       for (std::uint32_t k = 1; same && k < segment.node_count; ++k) {
         same = nodes[k].operation == nodes[0].operation;
       }
       for (std::uint32_t k = 0; same && k < segment.node_count; ++k) {
-        same = plan_->tracked_begin.empty() ||
-               plan_->tracked_begin[graph_.source_count() + segment.node_begin + k] == no_index;
+        same = plan.tracked_begin.empty() ||
+               plan.tracked_begin[graph.source_count() + segment.node_begin + k] == no_index;
       }
-      run_of_segment_[i] = same;
+      run_of_segment[i] = same;
     }
   }
 }
@@ -182,7 +204,7 @@ status executor::state::recompute() {
 std::uint64_t executor::state::work_estimate(const plan_level& level,
                                              direction how) const noexcept {
   if (how != direction::marked) {
-    return level_lines_[static_cast<std::size_t>(&level - graph_.levels.data())];
+    return schedule_->level_lines[static_cast<std::size_t>(&level - graph_.levels.data())];
   }
   std::uint64_t pages = 0;
   for (std::uint32_t word = level.slot_begin >> 6; word <= (level.slot_end - 1) >> 6; ++word) {
@@ -197,9 +219,9 @@ status executor::state::run_level(std::uint32_t index, direction how, host_calls
   counters_.levels_pulled += how == direction::pull;
   counters_.levels_full += how == direction::full;
   level_tally tally;
-  const std::uint32_t special = level_has_pushed_only_[index];
+  const std::uint32_t special = schedule_->level_has_pushed_only[index];
   if (special != no_index && how != direction::marked && calls == host_calls::marked) {
-    for (const std::uint32_t index_of_node : pushed_only_[special]) {
+    for (const std::uint32_t index_of_node : schedule_->pushed_only[special]) {
       const plan_node& node = graph_.nodes[index_of_node];
       map_.push_into(node, graph_.operation_of(node));
     }
@@ -214,6 +236,7 @@ status executor::state::run_level(std::uint32_t index, direction how, host_calls
     dirty_.summarize(level.slot_begin >> 6, ((level.slot_end - 1) >> 6) + 1);
   }
   if (special != no_index) SHEAF_TRY(run_hosts(index, calls, tally));
+  if (branch_ != nullptr && branch_->has_failed()) return branch_->failure();
   finish_level(index, tally);
   return {};
 }
@@ -381,7 +404,8 @@ void executor::state::run_segment(page_runner& runner, const plan_segment& segme
 }
 
 status executor::state::run_hosts(std::uint32_t level, host_calls calls, level_tally& tally) {
-  for (const std::uint32_t index : pushed_only_[level_has_pushed_only_[level]]) {
+  const std::uint32_t special = schedule_->level_has_pushed_only[level];
+  for (const std::uint32_t index : schedule_->pushed_only[special]) {
     const plan_node& node = graph_.nodes[index];
     const plan_operation& op = graph_.operation_of(node);
     if (op.kind != operator_kind::host) continue;
@@ -418,7 +442,7 @@ void executor::state::finish_level(std::uint32_t index, const level_tally& tally
   if (tally.pages == 0 || level.consumer_begin == level.consumer_end) return;
   const std::uint64_t pages = level.slot_end - level.slot_begin;
   const std::uint64_t marks = tally.pages * level.fan_out / std::max<std::uint64_t>(pages, 1);
-  if (marks * push_weight < consumer_fan_in_[index]) {
+  if (marks * push_weight < schedule_->consumer_fan_in[index]) {
     push_level(index);
     return;
   }

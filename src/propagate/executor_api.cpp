@@ -11,7 +11,9 @@ void executor::state::clear(bool note) noexcept {
   const std::uint32_t sources_end = plan_->any_tracked_source ? graph_.levels[0].slot_end : 0;
   dirty_.drain([&](std::uint32_t slot) {
     if (slot < sources_end) forget_written(slot);
-    if (note && masks_[slot] != 0) frames_.note_changed(slot, page_of_slot_[slot], masks_[slot]);
+    if (note && masks_[slot] != 0) {
+      frames_.note_changed(slot, schedule_->page_of_slot[slot], masks_[slot]);
+    }
     masks_[slot] = 0;
   });
   pulled_.drain([](std::uint32_t) {});
@@ -26,8 +28,9 @@ frame_demand executor::state::count_cone() noexcept {
     const std::uint32_t next = dirty_.next(graph_.levels[level].slot_end);
     if (next >= end) break;
     level = level_of(next);
-    if (level_has_pushed_only_[level] == no_index) continue;
-    for (const std::uint32_t index : pushed_only_[level_has_pushed_only_[level]]) {
+    const std::uint32_t special = schedule_->level_has_pushed_only[level];
+    if (special == no_index) continue;
+    for (const std::uint32_t index : schedule_->pushed_only[special]) {
       // A host function may change any of its pages, and is marked at its first.
       const plan_node& node = graph_.nodes[index];
       const plan_operation& op = graph_.operation_of(node);
@@ -41,7 +44,7 @@ frame_demand executor::state::count_cone() noexcept {
   map_.set_whole_lines(false);
   frame_demand demand;
   dirty_.drain([&](std::uint32_t slot) {
-    frames_.add_demand(slot, page_of_slot_[slot], demand);
+    frames_.add_demand(slot, schedule_->page_of_slot[slot], demand);
     masks_[slot] = 0;
   });
   std::fill_n(element_masks_.get(), plan_->indexed_lines, std::uint64_t{0});
@@ -84,8 +87,29 @@ result<std::unique_ptr<executor>> executor::create(std::shared_ptr<const plan> g
                                                    const executor_options& options) {
   auto resolved = resolved_plan::resolve(std::move(graph), std::move(model), options.set);
   if (!resolved) return resolved.error();
-  auto made = std::make_unique<state>(std::move(*resolved), frames, options);
+  auto schedule = std::make_shared<const executor_schedule>(**resolved);
+  auto made = std::make_unique<state>(std::move(*resolved), std::move(schedule), frames,
+                                      options.threads, executor_pages::of_engine);
   return std::unique_ptr<executor>(new executor(std::move(made)));
+}
+
+result<std::unique_ptr<executor>> executor::create_for_branches() const {
+  auto made = std::make_unique<state>(state_->plan_, state_->schedule_, state_->frames_, 1,
+                                      executor_pages::of_branches);
+  if (!made->branch_->is_usable()) {
+    return status(status_code::out_of_memory, subsystem::propagate,
+                  "no memory for the page table of commits in forks");
+  }
+  return std::unique_ptr<executor>(new executor(std::move(made)));
+}
+
+void executor::enter(page_branch& branch) noexcept { state_->branch_->enter(branch); }
+void executor::leave() noexcept { state_->branch_->leave(); }
+const std::uint32_t* executor::branch_frames() const noexcept {
+  return state_->branch_->frames();
+}
+bool executor::make_writable(std::uint32_t slot, page_class page, line_mask changing) noexcept {
+  return state_->branch_->make_writable(slot, page, changing);
 }
 
 line_mask* executor::masks() noexcept { return state_->masks_.get(); }
@@ -102,11 +126,15 @@ void executor::discard() noexcept {
 }
 result<audit_report> executor::audit() { return state_->audit(); }
 std::span<frame_log* const> executor::logs() noexcept { return state_->logs_; }
-std::uint64_t executor::derived_page_count() const noexcept { return state_->derived_pages_; }
+std::uint64_t executor::derived_page_count() const noexcept {
+  return state_->schedule_->derived_pages;
+}
 const std::shared_ptr<const resolved_plan>& executor::plan_in_use() const noexcept {
   return state_->plan_;
 }
-const frame_demand& executor::whole_demand() const noexcept { return state_->whole_demand_; }
+const frame_demand& executor::whole_demand() const noexcept {
+  return state_->schedule_->whole_demand;
+}
 std::size_t executor::scheduling_bytes() const noexcept {
   return state_->dirty_.byte_size() + state_->pulled_.byte_size() +
          state_->graph_.slot_count * sizeof(line_mask) +
@@ -126,7 +154,7 @@ work_counters executor::take_counters() noexcept {
     total.bytes_moved += 2 * log.lines_copied * line_size;
     total.frames_allocated += log.frames_copied;
   }
-  total.page_nodes_skipped = state_->derived_pages_ - total.pages_recomputed;
+  total.page_nodes_skipped = state_->schedule_->derived_pages - total.pages_recomputed;
   return total;
 }
 

@@ -29,9 +29,32 @@ struct level_tally {
   std::uint64_t lines = 0;
 };
 
+/// What an executor knows about its plan beyond the plan: constant, shared with the executors of
+/// branches.
+struct executor_schedule {
+  explicit executor_schedule(const resolved_plan& plan);
+
+  std::vector<std::uint64_t> consumer_fan_in;   ///< per level: fan-in of the levels that read it
+  std::vector<std::uint64_t> level_lines;       ///< per level: lines with elements
+  std::vector<std::vector<std::uint32_t>> pushed_only;  ///< per level with any: such nodes
+  std::vector<std::uint32_t> level_has_pushed_only;     ///< per level: index there, or no_index
+  std::vector<page_class> page_of_slot;
+  std::vector<std::uint8_t> run_of_segment;
+  frame_demand whole_demand;
+  std::uint64_t derived_pages = 0;
+
+ private:
+  void add_node(const resolved_plan& plan, std::uint32_t index);
+  void find_runs(const resolved_plan& plan);
+};
+
+/// Which pages an executor works on.
+enum class executor_pages : std::uint8_t { of_engine, of_branches };
+
 struct executor::state {
-  state(std::shared_ptr<const resolved_plan> resolved, frame_store& store,
-        const executor_options& options);
+  state(std::shared_ptr<const resolved_plan> resolved,
+        std::shared_ptr<const executor_schedule> schedule, frame_store& store, unsigned threads,
+        executor_pages pages);
 
   status propagate();
   status recompute();
@@ -42,7 +65,6 @@ struct executor::state {
   void forget_written(std::uint32_t slot) noexcept;
   result<audit_report> audit();
 
-  void find_runs();
   [[nodiscard]] std::uint32_t level_of(std::uint32_t slot) const noexcept;
   [[nodiscard]] direction choose(std::uint32_t level) noexcept;
   [[nodiscard]] bool is_mostly_dirty(const plan_level& level) noexcept;
@@ -57,8 +79,9 @@ struct executor::state {
                    std::uint32_t end, direction how, level_tally& tally) noexcept;
   /// True where the nodes of a segment are one run (kernels.hpp) and may change in place.
   [[nodiscard]] bool is_run(const plan_segment& segment) const noexcept {
-    return run_of_segment_[static_cast<std::size_t>(&segment - graph_.segments.data())] != 0 &&
-           frames_.all_in_place();
+    return branch_ == nullptr && frames_.all_in_place() &&
+           schedule_->run_of_segment[static_cast<std::size_t>(&segment -
+                                                              graph_.segments.data())] != 0;
   }
   [[nodiscard]] node_run run_of(const plan_segment& segment) noexcept;
   void run_words(page_runner& runner, const plan_segment& segment, std::uint32_t begin,
@@ -86,15 +109,9 @@ struct executor::state {
   // Constant after construction.
   std::shared_ptr<const resolved_plan> plan_;
   const plan& graph_;
+  std::shared_ptr<const executor_schedule> schedule_;
   frame_store& frames_;
-  std::vector<std::uint64_t> consumer_fan_in_;   ///< per level: fan-in of the levels that read it
-  std::vector<std::uint64_t> level_lines_;       ///< per level: lines with elements
-  std::vector<std::vector<std::uint32_t>> pushed_only_;  ///< per level with any: such nodes
-  std::vector<std::uint32_t> level_has_pushed_only_;     ///< per level: index there, or no_index
-  std::vector<page_class> page_of_slot_;
-  std::vector<std::uint8_t> run_of_segment_;
-  frame_demand whole_demand_;
-  std::uint64_t derived_pages_ = 0;
+  std::unique_ptr<branch_table> branch_;  ///< null for the engine's own executor
 
   // Between the marks and `finish`.
   std::unique_ptr<line_mask[]> masks_;

@@ -85,10 +85,9 @@ line_mask page_runner::run(const plan_node& node, const plan_operation& op, std:
   }
   ++counters_.pages_recomputed;
   line_mask changed = 0;
-  const bool in_place = space_.is_private || space_.store->all_in_place() ||
-                        space_.store->changes_in_place(slot, op.page);
+  const bool changes_in_place = in_place(slot, op.page);
   std::uint64_t* const tracked = tracked_page(node, op, page);
-  if (in_place && tracked == nullptr) {
+  if (changes_in_place && tracked == nullptr) {
     changed = compute(node, op, body, page, task);
   } else {
     task.out = page_scratch_;
@@ -97,12 +96,26 @@ line_mask page_runner::run(const plan_node& node, const plan_operation& op, std:
       note_elements(tracked, current, page_scratch_, changed, size_shift(op.type));
     }
     if (changed != 0 && !rehearsing_) {
-      copy_lines(in_place ? current : space_.store->replace(slot, op.page, changed, log_),
-                 page_scratch_, changed);
+      if (changes_in_place) {
+        copy_lines(current, page_scratch_, changed);
+      } else if (!write_aside(slot, op.page, changed, page_scratch_)) {
+        changed = 0;
+      }
     }
   }
   count(op, mask, changed);
   return changed;
+}
+
+bool page_runner::write_aside(std::uint32_t slot, page_class page, line_mask changed,
+                              const std::byte* computed) noexcept {
+  if (space_.branch == nullptr) {
+    copy_lines(space_.store->replace(slot, page, changed, log_), computed, changed);
+    return true;
+  }
+  if (!space_.branch->make_writable(slot, page, changed)) return false;
+  copy_lines(address(slot, page), computed, changed);
+  return true;
 }
 
 void page_runner::count_run(const plan_operation& op, const run_tally& tally) noexcept {
@@ -161,6 +174,14 @@ line_mask page_runner::compute(const plan_node& node, const plan_operation& op,
 }
 
 paged_view page_runner::paged(const plan_operand& operand) const noexcept {
+  if (space_.branch != nullptr) {
+    space_.branch->require_array(operand.slot, plan_.graph->page_count_of(operand.producer),
+                                 operand.page);
+  }
+  return paged_where_required(operand);
+}
+
+paged_view page_runner::paged_where_required(const plan_operand& operand) const noexcept {
   const unsigned frame_shift = byte_shift(operand.page);
   return {space_.frames + operand.slot, bases_[static_cast<unsigned>(operand.page)],
           frame_shift - size_shift(operand.type), frame_shift};

@@ -21,6 +21,8 @@
 #include <sheaf/propagate/kernels.hpp>
 #include <sheaf/propagate/work_counters.hpp>
 
+#include "propagate/branch_table.hpp"
+
 namespace sheaf::inline v0 {
 
 /// The bodies an operation needs, looked up once.
@@ -88,11 +90,13 @@ struct resolved_plan {
   }
 };
 
-/// Where a runner finds pages and what changed in them.
+/// Where a runner finds pages and what changed in them. Three kinds: the engine's own pages, pages
+/// that belong to the caller alone (`is_private`), and those of a branch.
 struct page_space {
   const std::uint32_t* frames = nullptr;      ///< by slot
   frame_store* store = nullptr;               ///< for bases, and for copy-on-write
   bool is_private = false;                    ///< frames belong to the caller: always in place
+  branch_table* branch = nullptr;             ///< `frames` is its table: required before it is read
   const line_mask* masks = nullptr;           ///< changed lines by slot; null: take all as changed
   std::uint64_t* element_masks = nullptr;     ///< of indexed nodes; null: all elements
   std::uint64_t* changed_elements = nullptr;  ///< of tracked producers; null: not asked for
@@ -133,8 +137,18 @@ class page_runner {
                                             std::uint32_t which) const noexcept {
     return plan_.operand(node, which);
   }
-  /// Random access to a whole operand array.
+  /// Random access to a whole operand array. In a fork the first call of a commit for an array is
+  /// O(its pages).
   [[nodiscard]] paged_view paged(const plan_operand& operand) const noexcept;
+  /// Random access to those elements of an operand that `require_element` was called for.
+  [[nodiscard]] paged_view paged_where_required(const plan_operand& operand) const noexcept;
+  /// True in a fork: an element of `paged_where_required` must be required before it is read.
+  [[nodiscard]] bool must_require() const noexcept { return space_.branch != nullptr; }
+  void require_element(const plan_operand& operand, std::uint64_t element) const noexcept {
+    const unsigned shift = byte_shift(operand.page) - size_shift(operand.type);
+    space_.branch->require(operand.slot + static_cast<std::uint32_t>(element >> shift),
+                           operand.page);
+  }
   /// Page `page` of an operand.
   [[nodiscard]] const std::byte* page_of(const plan_operand& operand,
                                          std::uint32_t page) const noexcept {
@@ -160,6 +174,7 @@ class page_runner {
 
  private:
   [[nodiscard]] std::byte* address(std::uint32_t slot, page_class page) const noexcept {
+    if (space_.branch != nullptr) space_.branch->require(slot, page);
     return bases_[static_cast<unsigned>(page)] +
            (std::size_t{space_.frames[slot]} << byte_shift(page));
   }
@@ -169,6 +184,16 @@ class page_runner {
   struct alignas(line_size) line_storage {
     std::byte bytes[line_size];
   };
+  /// True where the page of `slot` may change in the frame it has.
+  [[nodiscard]] bool in_place(std::uint32_t slot, page_class page) const noexcept {
+    if (space_.branch != nullptr) return false;
+    return space_.is_private || space_.store->all_in_place() ||
+           space_.store->changes_in_place(slot, page);
+  }
+  /// Writes `changed` lines of `computed`, a page, to where the new version of `slot` lies, which
+  /// is not in place. False where a branch had no frame for it: nothing changed.
+  bool write_aside(std::uint32_t slot, page_class page, line_mask changed,
+                   const std::byte* computed) noexcept;
   [[nodiscard]] std::uint64_t* tracked_page(const plan_node& node, const plan_operation& op,
                                             std::uint32_t page) const noexcept;
   void count(const plan_operation& op, line_mask asked, line_mask changed) noexcept;

@@ -108,15 +108,12 @@ status page_runner::run_host(const plan_node& node, const plan_operation& op, li
     line_task task = settle_task(node, op, page);
     const std::byte* computed = host_result_ + page * bytes_of(op.page);
     const std::uint32_t slot = node.slot + page;
-    const bool in_place = space_.is_private || space_.store->all_in_place() ||
-                          space_.store->changes_in_place(slot, op.page);
-    if (!in_place) task.out = page_scratch_;
+    const bool changes_in_place = in_place(slot, op.page);
+    if (!changes_in_place) task.out = page_scratch_;
     changed[page] = body.settle(task, computed);
-    if (!in_place && changed[page] != 0 && !rehearsing_) {
-      std::byte* to = space_.store->replace(slot, op.page, changed[page], log_);
-      for_each_line(changed[page], [&](unsigned line) {
-        std::memcpy(to + line * line_size, page_scratch_ + line * line_size, line_size);
-      });
+    if (!changes_in_place && changed[page] != 0 && !rehearsing_ &&
+        !write_aside(slot, op.page, changed[page], page_scratch_)) {
+      changed[page] = 0;
     }
     if (std::uint64_t* tracked = tracked_page(node, op, page); tracked != nullptr) {
       for_each_line(changed[page], [&](unsigned line) { tracked[line] = ~std::uint64_t{0}; });

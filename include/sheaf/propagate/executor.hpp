@@ -36,6 +36,7 @@
 #include <sheaf/graph/plan.hpp>
 #include <sheaf/page/delta.hpp>
 #include <sheaf/page/frame_store.hpp>
+#include <sheaf/propagate/page_branch.hpp>
 #include <sheaf/propagate/work_counters.hpp>
 
 namespace sheaf::inline v0 {
@@ -63,6 +64,19 @@ class executor {
   ~executor();
   executor(const executor&) = delete;
   executor& operator=(const executor&) = delete;
+
+  /// An executor of the same plan for commits in branches: it finds pages through the branch that
+  /// was entered, writes to frames the branch gives it, runs on the calling thread, and may outlive
+  /// this one. O(slots). A commit is `enter`, the marks, `propagate`, `finish(false)` or `discard`,
+  /// `leave`; its cost is that of the pages it touches.
+  [[nodiscard]] result<std::unique_ptr<executor>> create_for_branches() const;
+  void enter(page_branch& branch) noexcept;
+  void leave() noexcept;
+  /// Frames by slot of the branch that was entered, for pages made writable.
+  [[nodiscard]] const std::uint32_t* branch_frames() const noexcept;
+  /// As `page_branch::make_writable`, and remembers it; false where the branch had no frame.
+  [[nodiscard]] bool make_writable(std::uint32_t slot, page_class page,
+                                   line_mask changing) noexcept;
 
   /// Changed lines by slot; the engine writes those of source slots.
   [[nodiscard]] line_mask* masks() noexcept;

@@ -25,14 +25,31 @@ void push_indexed(dirty_map& map, const plan_node& node, const plan_operation& o
   });
 }
 
+/// In a fork: finds the pages of the operand elements that the asked result elements read.
+void require_items(page_runner& runner, const plan_operand& operand, const index_table& table,
+                   std::uint64_t first, std::uint64_t elements) noexcept {
+  for (std::uint64_t left = elements; left != 0; left &= left - 1) {
+    const std::uint64_t at = first + static_cast<unsigned>(std::countr_zero(left));
+    if (table.offsets.empty()) {
+      runner.require_element(operand, table.indices[at]);
+      continue;
+    }
+    for (std::uint32_t i = table.offsets[at]; i < table.offsets[at + 1]; ++i) {
+      runner.require_element(operand, table.indices.empty() ? i : table.indices[i]);
+    }
+  }
+}
+
 line_mask run_indexed(page_runner& runner, const plan_node& node, const plan_operation& op,
                       std::uint32_t page, const line_task& task) noexcept {
   const resolved_operation& body = runner.resolved(node);
   const index_table& table = runner.graph().tables[op.payload];
-  const paged_view from = runner.paged(runner.operand(node, 0));
+  const plan_operand& operand = runner.operand(node, 0);
+  const paged_view from = runner.paged_where_required(operand);
   for_each_line(task.mask, [&](unsigned line) {
     const std::uint64_t first = runner.first_element(op, body, page, line);
     const std::uint64_t elements = runner.take_elements(node, op, page, line);
+    if (runner.must_require()) require_items(runner, operand, table, first, elements);
     std::byte* results = runner.computed() + line * line_size;
     std::memcpy(results, task.old + line * line_size, line_size);
     if (op.kind == operator_kind::gather) {
