@@ -273,6 +273,42 @@ struct vec {
       return other::from((other_native)x.raw());
     }
   }
+  template <element To>
+  requires(sizeof(To) == sizeof(T)) [[nodiscard]] SHEAF_HD static vec<To> reinterpret(
+      vec x) noexcept {
+    return vec<To>::from((typename vec<To>::native)x.raw());
+  }
+  using truth = native_mask;
+  [[nodiscard]] SHEAF_HD static truth is_less(vec a, vec b) noexcept { return a.raw() < b.raw(); }
+  [[nodiscard]] SHEAF_HD static truth is_equal(vec a, vec b) noexcept { return a.raw() == b.raw(); }
+  [[nodiscard]] SHEAF_HD static vec clamp(vec x, T low, T high) noexcept {
+    if constexpr (float_element<T>) {
+      // Of two that do not compare, the CPU's minimum and maximum give the second.
+      return xsimd::min(vec(high).value_, xsimd::max(vec(low).value_, x.value_));
+    } else {
+      return min(max(x, vec(low)), vec(high));
+    }
+  }
+  [[nodiscard]] SHEAF_HD static vec times_power_of_two(vec x, vec n) noexcept requires
+      float_element<T> {
+#if SHEAF_ARCH_LEVEL == 2
+    if constexpr (sizeof(T) == 4) return batch(_mm512_scalef_ps(x.value_, n.value_));
+    else return batch(_mm512_scalef_pd(x.value_, n.value_));
+#else
+    return detail::times_power_by_halves(x, n);
+#endif
+  }
+  template <class Function>
+  [[nodiscard]] SHEAF_HD static vec through_doubles(
+      const Function& function, vec x) noexcept requires std::same_as<T, float> {
+    return narrowed(function(low_doubles(x)), function(high_doubles(x)));
+  }
+  template <class Function>
+  [[nodiscard]] SHEAF_HD static vec through_doubles(
+      const Function& function, vec x, vec y) noexcept requires std::same_as<T, float> {
+    return narrowed(function(low_doubles(x), low_doubles(y)),
+                    function(high_doubles(x), high_doubles(y)));
+  }
   /// Bit i: element i of `a` differs in bits from that of `b`.
   [[nodiscard]] SHEAF_HD static mask differs(vec a, vec b) noexcept {
     return mask_of(a.bits() != b.bits());
@@ -305,6 +341,29 @@ struct vec {
   SHEAF_KERNEL_VALUE_OPERATORS(vec, T)
 
  private:
+  [[nodiscard]] SHEAF_HD static vec<double> low_doubles(vec x) noexcept {
+#if SHEAF_ARCH_LEVEL == 1
+    return vec<double>::batch(_mm256_cvtps_pd(_mm256_castps256_ps128(x.value_)));
+#else
+    return vec<double>::batch(_mm512_cvtps_pd(_mm512_castps512_ps256(x.value_)));
+#endif
+  }
+  [[nodiscard]] SHEAF_HD static vec<double> high_doubles(vec x) noexcept {
+#if SHEAF_ARCH_LEVEL == 1
+    return vec<double>::batch(_mm256_cvtps_pd(_mm256_extractf128_ps(x.value_, 1)));
+#else
+    return vec<double>::batch(_mm512_cvtps_pd(_mm512_extractf32x8_ps(x.value_, 1)));
+#endif
+  }
+  [[nodiscard]] SHEAF_HD static vec narrowed(vec<double> low, vec<double> high) noexcept {
+#if SHEAF_ARCH_LEVEL == 1
+    return batch(_mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low.value_)),
+                                      _mm256_cvtpd_ps(high.value_), 1));
+#else
+    return batch(_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low.value_)),
+                                    _mm512_cvtpd_ps(high.value_), 1));
+#endif
+  }
   [[nodiscard]] SHEAF_HD static native_bits sign_bit() noexcept {
     return native_bits{} + static_cast<bits_of<T>>(bits_of<T>{1} << (sizeof(T) * 8 - 1));
   }

@@ -87,6 +87,7 @@ constexpr reach reach_of(law which) {
     case law::times_commutes:
     case law::one_is_neutral: return reach::all;
     case law::plus_associates:
+      if (std::same_as<S, log_sum_exp>) return reach::none;
       return std::same_as<S, sum_product> && real ? reach::none : reach::all;
     case law::zero_is_neutral:
       if (std::same_as<S, sum_product>) return real ? reach::some : reach::all;
@@ -96,6 +97,7 @@ constexpr reach reach_of(law which) {
       if (real) return reach::none;
       return tropical && std::is_signed_v<T> ? reach::some : reach::all;
     case law::times_distributes:
+      if (std::same_as<S, log_sum_exp>) return reach::none;
       if (std::same_as<S, sum_product>) return real ? reach::none : reach::all;
       if (std::same_as<S, max_times>) return reach::some;
       return tropical && real ? reach::some : reach::all;
@@ -111,7 +113,8 @@ template <class S, class T>
 bool promised(law which, T a, T b, T c) {
   if (reach_of<S, T>(which) != reach::some) return reach_of<S, T>(which) == reach::all;
   if constexpr (float_element<T>) {
-    const bool tropical = std::same_as<S, min_plus> || std::same_as<S, max_plus>;
+    const bool tropical = std::same_as<S, min_plus> || std::same_as<S, max_plus> ||
+                          std::same_as<S, log_sum_exp>;
     const T zero = S::template zero<T>();
     if (which == law::zero_is_neutral) {
       return std::same_as<S, sum_product> ? stored(a) != stored(-T{0}) : !std::signbit(a);
@@ -230,6 +233,53 @@ TEST(Semiring, UnreachableStaysUnreachableOnIntegers) {
             std::numeric_limits<std::int32_t>::max());
 }
 
+TEST(Semiring, CountsSaturateAtInfinityAndZeroTimesInfinityIsZero) {
+  const auto check = []<class T>(std::type_identity<T>) {
+    constexpr T infinity = std::numeric_limits<T>::max();
+    constexpr T root = static_cast<T>(T{1} << (sizeof(T) * 4));  // its square is one too many
+    EXPECT_EQ(counting::plus(infinity, T{1}), infinity);
+    EXPECT_EQ(counting::plus(static_cast<T>(infinity - 1), T{1}), infinity);
+    EXPECT_EQ(counting::times(infinity, T{0}), T{0});
+    EXPECT_EQ(counting::times(infinity, T{1}), infinity);
+    EXPECT_EQ(counting::times(infinity, infinity), infinity);
+    EXPECT_EQ(counting::times(root, root), infinity);
+    EXPECT_EQ(counting::times(root, static_cast<T>(root - 1)), static_cast<T>(root * (root - 1)));
+    EXPECT_EQ(counting::times(static_cast<T>(root - 1), static_cast<T>(root + 1)), infinity);
+    std::mt19937_64 random(31);
+    for (unsigned i = 0; i < 100'000; ++i) {
+      const T a = static_cast<T>(random() >> random() % 64);
+      const T b = static_cast<T>(random() >> random() % 64);
+      T product{};
+      const bool over = __builtin_mul_overflow(a, b, &product);
+      ASSERT_EQ(counting::times(a, b), over ? infinity : product) << +a << " * " << +b;
+    }
+  };
+  check(std::type_identity<std::uint8_t>{});
+  check(std::type_identity<std::uint32_t>{});
+  check(std::type_identity<std::uint64_t>{});
+}
+
+TEST(Semiring, LogSumExpAddsWhatTheLogarithmsStandFor) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(log_sum_exp::plus(0.0, 0.0), 0x1.62e42fefa39efp-1) << "log 2";
+  EXPECT_EQ(log_sum_exp::plus(-infinity, -infinity), -infinity);
+  EXPECT_EQ(log_sum_exp::plus(infinity, infinity), infinity);
+  EXPECT_EQ(log_sum_exp::plus(infinity, -infinity), infinity);
+  EXPECT_EQ(stored(log_sum_exp::plus(-infinity, -0.0)), stored(-0.0)) << "a zero was added in";
+  std::mt19937_64 random(37);
+  for (unsigned i = 0; i < 100'000; ++i) {
+    const double a = static_cast<double>(random() % 4'000'000) * 1e-5 - 20;
+    const double b = a + static_cast<double>(random() % 4'000'000) * 1e-5 - 20;
+    const long double larger = std::max(a, b);
+    const long double exact = larger + log1pl(expl(-fabsl(static_cast<long double>(a) - b)));
+    // One ulp of the larger of the operands and the result: their sum may cancel.
+    const double size = static_cast<double>(std::max(fabsl(exact), fabsl(larger)));
+    const double ulp = std::nextafter(size, infinity) - size;
+    ASSERT_LE(std::fabs(static_cast<double>(exact - log_sum_exp::plus(a, b))), 2 * ulp + 1e-16)
+        << a << ", " << b;
+  }
+}
+
 TEST(Semiring, OnlyExactGroupsClaimToBeOnes) {
   for_each_semiring_and_type([]<class S, class T>(S, std::type_identity<T>) {
     const bool expected =
@@ -266,6 +316,8 @@ TEST(Semiring, LanesAndElementsGiveTheSameBits) {
 
 static_assert(semiring<sum_product, float> && semiring<max_times, double> && semiring<or_and>);
 static_assert(!semiring<or_and, float> && !semiring<xor_and, double>);
+static_assert(semiring<counting, std::uint8_t> && !semiring<counting, std::int32_t>);
+static_assert(semiring<log_sum_exp, float> && !semiring<log_sum_exp>);
 
 }  // namespace
 }  // namespace sheaf

@@ -54,6 +54,29 @@
   }
 
 namespace sheaf::inline v0 {
+namespace detail {
+
+/// x * 2^n in two products, of which the first is exact: 2^n itself may be no float. The conditions
+/// are those of `lane::times_power_of_two`.
+template <class V>
+[[nodiscard]] SHEAF_HD constexpr V times_power_by_halves(V x, V n) noexcept {
+  using T = lane_of<V>;
+  using bits = bits_of<T>;
+  constexpr bool single = sizeof(T) == 4;
+  // Added to a small whole number, it leaves that number, and the bias, in the lowest bits.
+  constexpr T shifter = static_cast<T>(single ? 0x1.8p23 : 0x1.8p52);
+  constexpr T biased = shifter + static_cast<T>(single ? 127 : 1023);
+  constexpr bits fraction_bits = single ? 23 : 52;
+  const V half = V::fma(n, V(T{0.5}), V(shifter)) - V(shifter);
+  const auto power = [](V whole) __attribute__((always_inline)) {
+    const auto exponent = V::template reinterpret<bits>(whole + V(biased));
+    return decltype(exponent)::template reinterpret<T>(
+        shl(exponent, decltype(shl(exponent, exponent))(fraction_bits)));
+  };
+  return x * power(half) * power(n - half);
+}
+
+}  // namespace detail
 
 /// One element with the operators of a kernel value. The surface is that of every kernel value.
 template <element T>
@@ -151,6 +174,47 @@ struct lane {
   template <element To>
   [[nodiscard]] SHEAF_HD static constexpr lane<To> cast(lane x) noexcept {
     return sheaf::cast<To>(x.value_);
+  }
+  /// The same bits as an element type of the same width.
+  template <element To>
+  requires(sizeof(To) == sizeof(T)) [[nodiscard]] SHEAF_HD static constexpr lane<To> reinterpret(
+      lane x) noexcept {
+    return from_bits<To>(to_bits(x.value_));
+  }
+  /// What comparisons give for `pick`; `&` and `|` join them.
+  using truth = bool;
+  [[nodiscard]] SHEAF_HD static constexpr truth is_less(lane a, lane b) noexcept {
+    return a.value_ < b.value_;
+  }
+  [[nodiscard]] SHEAF_HD static constexpr truth is_equal(lane a, lane b) noexcept {
+    return a.value_ == b.value_;
+  }
+  /// `a` where the comparison, of values of any equally wide type, holds, else `b`.
+  template <class Comparison>
+  [[nodiscard]] SHEAF_HD static constexpr lane pick(Comparison where, lane a, lane b) noexcept {
+    return where ? a : b;
+  }
+  /// x, but at least `low` and at most `high`; a NaN stays as it is.
+  [[nodiscard]] SHEAF_HD static constexpr lane clamp(lane x, T low, T high) noexcept {
+    const T raised = low > x.value_ ? low : x.value_;
+    return high < raised ? high : raised;
+  }
+  /// x * 2^n, rounded once. x: 0, a NaN or 0.25 <= |x| <= 4; n: a whole number, its size at most
+  /// 250 (f32) or 2000 (f64).
+  [[nodiscard]] SHEAF_HD static constexpr lane times_power_of_two(lane x, lane n) noexcept requires
+      float_element<T> {
+    return detail::times_power_by_halves(x, n);
+  }
+  /// `function` of the values as doubles, rounded to f32 once more.
+  template <class Function>
+  [[nodiscard]] SHEAF_HD static constexpr lane through_doubles(
+      const Function& function, lane x) noexcept requires std::same_as<T, float> {
+    return static_cast<float>(function(lane<double>(x.value_)).value_);
+  }
+  template <class Function>
+  [[nodiscard]] SHEAF_HD static constexpr lane through_doubles(
+      const Function& function, lane x, lane y) noexcept requires std::same_as<T, float> {
+    return static_cast<float>(function(lane<double>(x.value_), lane<double>(y.value_)).value_);
   }
   /// Bit i: element i of `a` differs in bits from that of `b`.
   [[nodiscard]] SHEAF_HD static constexpr mask differs(lane a, lane b) noexcept {

@@ -14,16 +14,18 @@
 /// says otherwise). Where a law does not, the results still agree on every backend, because the
 /// order above and the tree of fold_tree.hpp are fixed. "ints" are all five integer types.
 ///
-/// | law | sum_product | min_plus | max_plus | max_times | max_min | bitwise three |
-/// |---|---|---|---|---|---|---|
-/// | plus associates | ints | all | all | all | all | ints |
-/// | plus commutes | all | all | all | all | all | ints |
-/// | zero + x = x | all but float -0 (1) | all | all | x >= +0 (2) | all | ints |
-/// | times associates | ints | unsigned; signed (3) | unsigned; signed (3) | ints | all | ints |
-/// | times commutes | all | all | all | all | all | ints |
-/// | one * x = x | all | all | all | all | all | ints |
-/// | times distributes | ints | all (4) | all (4) | (5) (6) | all | ints |
-/// | zero annihilates | all (7) | all (4) | all (4) (8) | all (7) | all (9) | ints |
+/// | law | sum_product | min_plus | max_plus | max_times | max_min | bitwise three | counting | log_sum_exp |
+/// |---|---|---|---|---|---|---|---|---|
+/// | plus associates | ints | all | all | all | all | ints | all | none |
+/// | plus commutes | all | all | all | all | all | ints | all | all |
+/// | zero + x = x | all but float -0 (1) | all | all | x >= +0 (2) | all | ints | all | all |
+/// | times associates | ints | unsigned; signed (3) | unsigned; signed (3) | ints | all | ints | all | none |
+/// | times commutes | all | all | all | all | all | ints | all | all |
+/// | one * x = x | all | all | all | all | all | ints | all | all |
+/// | times distributes | ints | all (4) | all (4) | (5) (6) | all | ints | all | none |
+/// | zero annihilates | all (7) | all (4) | all (4) (8) | all (7) | all (9) | ints | all | all (4) |
+///
+/// counting is on unsigned integers, log_sum_exp on floats.
 ///
 ///  1. +0 + -0 = +0. A missing operand is therefore absent, never zero.
 ///  2. zero is 0: max_times is meant for values that are not negative.
@@ -38,15 +40,17 @@
 ///
 /// Integer `times` of min_plus and max_plus: the type's extreme value is the infinity (`zero`). It
 /// annihilates, and a sum that leaves the range saturates; a wrapped sum would turn "unreachable"
-/// into the best path. (The elementwise `add` wraps.)
+/// into the best path. (The elementwise `add` wraps.) counting saturates in both operations.
 ///
 /// Thread safety: no state. Cost: one or two instructions; integer `times` of min_plus and max_plus
-/// two (unsigned) to about ten (signed).
+/// two (unsigned) to about ten (signed), of counting about fifteen; `plus` of log_sum_exp about
+/// sixty (an exponential and a logarithm).
 #pragma once
 
 #include <span>
 #include <string_view>
 
+#include <sheaf/algebra/math_log.hpp>
 #include <sheaf/algebra/scalar.hpp>
 #include <sheaf/base/assert.hpp>
 
@@ -61,8 +65,10 @@ enum class semiring_id : std::uint8_t {
   or_and,
   and_or,
   xor_and,
+  counting,
+  log_sum_exp,
 };
-inline constexpr unsigned semiring_count = 8;
+inline constexpr unsigned semiring_count = 10;
 
 /// What a type needs to weigh and combine elements of type `T`. The laws are not of the syntax:
 /// the tests check them.
@@ -112,6 +118,23 @@ template <kernel_value V>
   }
 }
 
+/// Product that saturates at the greatest value, of unsigned integers. By halves of the width: the
+/// product fits if and only if one high half is 0 and what the other adds does not carry out.
+template <kernel_value V>
+requires std::is_unsigned_v<lane_of<V>>
+[[nodiscard]] SHEAF_HD constexpr V saturating_multiply(V a, V b) noexcept {
+  using T = lane_of<V>;
+  const V half(static_cast<T>(sizeof(T) * 4));
+  const V low(static_cast<T>(greatest<T>() >> (sizeof(T) * 4)));
+  const V a_high = shr(a, half), b_high = shr(b, half);
+  const V cross = add(multiply(a_high, bit_and(b, low)), multiply(bit_and(a, low), b_high));
+  const V product = multiply(a, b);
+  const V excess = bit_or(multiply(a_high, b_high), shr(cross, half));
+  // With no excess only the sum below can carry: of the product of the low halves and the rest.
+  const V over = bit_or(ne(excess, V(T{0})), lt(product, shl(cross, half)));
+  return select(over, V(greatest<T>()), product);
+}
+
 /// `sum`, or `infinity` where either operand is it.
 template <kernel_value V>
 [[nodiscard]] SHEAF_HD constexpr V absorb(V infinity, V a, V b, V sum) noexcept {
@@ -139,6 +162,14 @@ struct on_every_type {
 };
 struct on_integers {
   [[nodiscard]] static constexpr bool supports(dtype type) noexcept { return !is_float(type); }
+};
+struct on_unsigned_integers {
+  [[nodiscard]] static constexpr bool supports(dtype type) noexcept {
+    return type == dtype::u8 || type == dtype::u32 || type == dtype::u64;
+  }
+};
+struct on_floats {
+  [[nodiscard]] static constexpr bool supports(dtype type) noexcept { return is_float(type); }
 };
 
 }  // namespace detail
@@ -362,6 +393,78 @@ struct xor_and : detail::on_integers, detail::unfused<xor_and> {
   }
 };
 
+/// Numbers of paths. Unsigned integers; the greatest value is infinity, sums and products saturate,
+/// and 0 times infinity is 0: so the number of paths is defined on graphs with cycles too.
+struct counting : detail::on_unsigned_integers, detail::unfused<counting> {
+  static constexpr std::string_view name = "counting";
+  static constexpr semiring_id id = semiring_id::counting;
+  template <element T>
+  static constexpr bool exact_group = false;
+
+  template <element T>
+  requires std::is_unsigned_v<T>
+  [[nodiscard]] SHEAF_HD static constexpr T zero() noexcept {
+    return T{0};
+  }
+  template <element T>
+  requires std::is_unsigned_v<T>
+  [[nodiscard]] SHEAF_HD static constexpr T one() noexcept {
+    return T{1};
+  }
+  template <kernel_value V>
+  requires std::is_unsigned_v<lane_of<V>>
+  [[nodiscard]] SHEAF_HD static constexpr V plus(V a, V b) noexcept {
+    return detail::saturating_add(a, b);
+  }
+  template <kernel_value V>
+  requires std::is_unsigned_v<lane_of<V>>
+  [[nodiscard]] SHEAF_HD static constexpr V times(V a, V b) noexcept {
+    return detail::saturating_multiply(a, b);
+  }
+};
+
+/// Probabilities and weights by their logarithms: plus is log(e^a + e^b), times is +. Floats only.
+///
+/// plus(a, b) is defined as max(a, b) + log(1 + exp(-|a - b|)), each part by math_exp.hpp and
+/// math_log.hpp; where the exponential is 0 it is max(a, b) itself. It commutes but does not
+/// associate.
+struct log_sum_exp : detail::on_floats, detail::unfused<log_sum_exp> {
+  static constexpr std::string_view name = "log_sum_exp";
+  static constexpr semiring_id id = semiring_id::log_sum_exp;
+  template <element T>
+  static constexpr bool exact_group = false;
+
+  template <float_element T>
+  [[nodiscard]] SHEAF_HD static constexpr T zero() noexcept {
+    return detail::least<T>();
+  }
+  /// -0, the only float that leaves every other unchanged when added.
+  template <float_element T>
+  [[nodiscard]] SHEAF_HD static constexpr T one() noexcept {
+    return detail::neutral_sum<T>();
+  }
+  template <kernel_value V>
+  requires float_element<lane_of<V>>
+  [[nodiscard]] SHEAF_HD static constexpr V plus(V a, V b) noexcept {
+    if constexpr (element<V>) {
+      return plus(lane<V>(a), lane<V>(b)).value_;
+    } else {
+      const V none(lane_of<V>{0});
+      const V larger = sheaf::max(a, b);
+      // Equal operands first: the difference of two infinities is no number.
+      const V distance = V::pick(V::is_equal(a, b), none, sheaf::abs(a - b));
+      const V ratio = sheaf::exp(-distance);
+      const V sum = larger + detail::log_one_plus(ratio);
+      return V::pick(V::is_equal(ratio, none), larger, sum);
+    }
+  }
+  template <kernel_value V>
+  requires float_element<lane_of<V>>
+  [[nodiscard]] SHEAF_HD static constexpr V times(V a, V b) noexcept {
+    return sheaf::add(a, b);
+  }
+};
+
 /// Calls `visitor(S{})` with the semiring `id` names.
 template <class Visitor>
 SHEAF_HD constexpr decltype(auto) visit_semiring(semiring_id id, Visitor&& visitor) {
@@ -373,21 +476,23 @@ SHEAF_HD constexpr decltype(auto) visit_semiring(semiring_id id, Visitor&& visit
     case semiring_id::max_min: return visitor(max_min{});
     case semiring_id::or_and: return visitor(or_and{});
     case semiring_id::and_or: return visitor(and_or{});
-    case semiring_id::xor_and: break;
+    case semiring_id::xor_and: return visitor(xor_and{});
+    case semiring_id::counting: return visitor(counting{});
+    case semiring_id::log_sum_exp: break;
   }
-  return visitor(xor_and{});
+  return visitor(log_sum_exp{});
 }
 
 /// The name of `id`, as logs and the command line write it.
 [[nodiscard]] constexpr std::string_view name_of(semiring_id id) noexcept {
   constexpr std::string_view names[semiring_count] = {
-      sum_product::name, min_plus::name, max_plus::name, max_times::name,
-      max_min::name,     or_and::name,   and_or::name,   xor_and::name};
+      sum_product::name, min_plus::name, max_plus::name, max_times::name, max_min::name,
+      or_and::name,      and_or::name,   xor_and::name,  counting::name,  log_sum_exp::name};
   return names[static_cast<unsigned>(id)];
 }
 /// True where `id` is defined on elements of `type`.
 [[nodiscard]] constexpr bool supports(semiring_id id, dtype type) noexcept {
-  return !is_float(type) || id < semiring_id::or_and;
+  return visit_semiring(id, [type](auto s) { return s.supports(type); });
 }
 
 /// The fold of `values`, each weighed by the `weights` of the same index, in the order the head of
