@@ -93,7 +93,7 @@ constexpr std::pair<std::string_view, readers> modes[] = {{"brief_wait", readers
 constexpr std::pair<std::string_view, semiring_id> semirings[] = {
     {sum_product::name, semiring_id::sum_product}, {min_plus::name, semiring_id::min_plus},
     {max_plus::name, semiring_id::max_plus},       {max_times::name, semiring_id::max_times},
-    {max_min::name, semiring_id::max_min}};
+    {max_min::name, semiring_id::max_min},         {log_sum_exp::name, semiring_id::log_sum_exp}};
 
 void add_stat_options(CLI::App& to, stat_options& options) {
   const auto count = [&](const char* name, auto& value, std::uint64_t least, std::uint64_t most,

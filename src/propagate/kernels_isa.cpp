@@ -8,6 +8,7 @@
 #include "propagate/bodies/fold.hpp"
 #include "propagate/bodies/gather.hpp"
 #include "propagate/bodies/manifest.hpp"
+#include "propagate/bodies/math.hpp"
 #include "propagate/bodies/program.hpp"
 #include "propagate/bodies/run.hpp"
 #include "propagate/bodies/settle.hpp"
@@ -32,6 +33,20 @@ constexpr void fill_semiring(kernel_table& table) noexcept {
 }
 
 template <class S, element T>
+constexpr void fill_math_semiring(kernel_table& table) noexcept {
+  if constexpr (S::supports(dtype_of<T>)) {
+    constexpr auto s = static_cast<unsigned>(S::id);
+    constexpr auto t = static_cast<unsigned>(dtype_of<T>);
+    using bodies = math_semiring<S, T>;
+    table.combine[s][t] = &bodies::combine;
+    table.combine_weighted[s][t] = &bodies::combine_weighted;
+    table.fold_lines[s][t] = &bodies::fold_lines;
+    table.fold_blocks[s][t] = &bodies::fold_blocks;
+    table.segment_fold[s][t] = &bodies::segment_fold;
+  }
+}
+
+template <class S, element T>
 constexpr void fill_run(kernel_table& table) noexcept {
   table.run_of_four[static_cast<unsigned>(S::id)][static_cast<unsigned>(dtype_of<T>)] =
       &run_nodes<inlined_fold<S, T>>;
@@ -47,6 +62,8 @@ constexpr void fill_type(kernel_table& table) noexcept {
   fill_semiring<or_and, T>(table);
   fill_semiring<and_or, T>(table);
   fill_semiring<xor_and, T>(table);
+  fill_math_semiring<counting, T>(table);
+  fill_math_semiring<log_sum_exp, T>(table);
   table.settle[static_cast<unsigned>(dtype_of<T>)] = &settle_page<T>;
   table.program[static_cast<unsigned>(dtype_of<T>)] = &run_program<T>;
 }

@@ -207,6 +207,12 @@ T plus_of(semiring_id id, T a, T b) {
     if (id == semiring_id::and_or) return static_cast<T>(a & b);
     if (id == semiring_id::xor_and) return static_cast<T>(a ^ b);
   }
+  if constexpr (std::is_unsigned_v<T>) {
+    if (id == semiring_id::counting) return static_cast<T>(b > T(~a) ? T(~T{0}) : T(a + b));
+  }
+  if constexpr (float_element<T>) {
+    if (id == semiring_id::log_sum_exp) return log_sum_exp::plus(a, b);
+  }
   if (id == semiring_id::sum_product) return add(a, b);
   if (id == semiring_id::min_plus) return sheaf::min(a, b);
   return sheaf::max(a, b);
@@ -236,6 +242,12 @@ T times_of(semiring_id id, T a, T b) {
     if (id == semiring_id::or_and || id == semiring_id::xor_and) return static_cast<T>(a & b);
     if (id == semiring_id::and_or) return static_cast<T>(a | b);
   }
+  if constexpr (std::is_unsigned_v<T>) {
+    T product{};
+    const bool over = __builtin_mul_overflow(a, b, &product);
+    if (id == semiring_id::counting) return over ? T(~T{0}) : product;
+  }
+  if (id == semiring_id::log_sum_exp) return add(a, b);
   if (id == semiring_id::min_plus) return path_sum(true, a, b);
   if (id == semiring_id::max_plus) return path_sum(false, a, b);
   if (id == semiring_id::max_min) return sheaf::min(a, b);
