@@ -119,13 +119,65 @@ def log_by_quotient_of(terms, bits):
                       list(range(terms)), bits)
 
 
+def tanh_of(terms, bits, reach):
+    """tanh x = x + x z p(z), z = x^2, for |x| <= reach: p. Relative error."""
+    def target(z):
+        x = sqrt(z)
+        return (tanh(x) / x - 1) / z
+    return polynomial(at_zero(target, -mpf(1) / 3),
+                      at_zero(lambda z: z * sqrt(z) / tanh(sqrt(z)), 0), 0, mpf(reach) ** 2,
+                      list(range(terms)), bits)
+
+
+def erf_of(terms, bits, reach):
+    """erf x = x + x p(z), z = x^2, for |x| <= reach: p. Relative error."""
+    def target(z):
+        x = sqrt(z)
+        return erf(x) / x - 1
+    return polynomial(at_zero(target, 2 / sqrt(pi) - 1),
+                      at_zero(lambda z: sqrt(z) / erf(sqrt(z)), sqrt(pi) / 2), 0, mpf(reach) ** 2,
+                      list(range(terms)), bits)
+
+
+def erf_tail_of(degree, bits, low, high, middle):
+    """erf t = 1 - exp(p(t - middle) - t^2) for low <= t <= high: p. Relative error of erf."""
+    middle = mpf(middle)
+    return polynomial(lambda u: log(erfc(u + middle)) + (u + middle) ** 2,
+                      lambda u: erfc(u + middle) / erf(u + middle), mpf(low) - middle,
+                      mpf(high) - middle, list(range(degree + 1)), bits)
+
+
+def sin_of(terms, bits):
+    """sin r = r + r z p(z), z = r^2, for |r| <= pi / 4: p. Relative error."""
+    def target(z):
+        r = sqrt(z)
+        return (sin(r) / r - 1) / z
+    return polynomial(at_zero(target, -mpf(1) / 6), at_zero(lambda z: z * sqrt(z) / sin(sqrt(z)), 0),
+                      0, (pi / 4 * (1 + mpf(2) ** -10)) ** 2, list(range(terms)), bits)
+
+
+def cos_of(terms, bits):
+    """cos r = 1 + z p(z), z = r^2, for |r| <= pi / 4: p. Relative error."""
+    return polynomial(at_zero(lambda z: (cos(sqrt(z)) - 1) / z, -mpf(1) / 2),
+                      lambda z: z / cos(sqrt(z)), 0, (pi / 4 * (1 + mpf(2) ** -10)) ** 2,
+                      list(range(terms)), bits)
+
+
 POLYNOMIALS = {
     "exp_f32": (lambda: exp_of(6, 24), 24),
-    "exp_f32_5": (lambda: exp_of(5, 24), 24),
     "exp_f64": (lambda: exp_of(11, 53), 53),
     "log_f32": (lambda: log_of(10, 24), 24),
-    "log_f32_9": (lambda: log_of(9, 24), 24),
     "log_f64": (lambda: log_by_quotient_of(7, 53), 53),
+    "tanh_f32": (lambda: tanh_of(5, 24, 0.625), 24),
+    "tanh_f64": (lambda: tanh_of(12, 53, 0.625), 53),
+    "erf_f32": (lambda: erf_of(6, 24, 0.90625), 24),
+    "erf_tail_f32": (lambda: erf_tail_of(6, 24, 0.90625, 4, 2), 24),
+    "erf_f64": (lambda: erf_of(12, 53, 0.90625), 53),
+    "erf_tail_f64": (lambda: erf_tail_of(18, 53, 0.90625, 6, 2.5), 53),
+    "sin_f32": (lambda: sin_of(4, 53), 53),
+    "cos_f32": (lambda: cos_of(5, 53), 53),
+    "pow_log_f32": (lambda: log_by_quotient_of(5, 53), 53),
+    "pow_exp_f32": (lambda: exp_of(7, 53), 53),
 }
 
 
