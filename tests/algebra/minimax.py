@@ -51,8 +51,8 @@ def fit(target, weight, low, high, powers, rounds=12):
             right[row] = targets[at]
         solved = lu_solve(system, right)
         coefficients = [solved[i] for i in range(n)]
-        errors = [weights[i] * (sum(c * grid[i] ** p for c, p in zip(coefficients, powers)) - targets[i])
-                  for i in range(len(grid))]
+        errors = [weight * (sum(c * x ** p for c, p in zip(coefficients, powers)) - wanted)
+                  for x, wanted, weight in zip(grid, targets, weights)]
         extremes = []
         for i, error in enumerate(errors):  # the largest of each run of one sign
             if extremes and (error > 0) == (errors[extremes[-1]] > 0):
@@ -96,10 +96,10 @@ LN2_HALF = log(mpf(2)) / 2 * (1 + mpf(2) ** -10)
 ROOT = sqrt(mpf(2))
 
 
-def exp_of(degree, bits, reach=LN2_HALF):
+def exp_of(degree, bits):
     """e^r = 1 + r + r^2 q(r): q. Relative error of e^r."""
     return polynomial(at_zero(lambda r: (expm1(r) - r) / r ** 2, 0.5), lambda r: r ** 2 / exp(r),
-                      -reach, reach, list(range(degree - 1)), bits)
+                      -LN2_HALF, LN2_HALF, list(range(degree - 1)), bits)
 
 
 def log_of(degree, bits):
@@ -152,8 +152,8 @@ def sin_of(terms, bits):
     def target(z):
         r = sqrt(z)
         return (sin(r) / r - 1) / z
-    return polynomial(at_zero(target, -mpf(1) / 6), at_zero(lambda z: z * sqrt(z) / sin(sqrt(z)), 0),
-                      0, (pi / 4 * (1 + mpf(2) ** -10)) ** 2, list(range(terms)), bits)
+    return polynomial(at_zero(target, -mpf(1) / 6),
+                      at_zero(lambda z: z * sqrt(z) / sin(sqrt(z)), 0), 0, (pi / 4 * (1 + mpf(2) ** -10)) ** 2, list(range(terms)), bits)
 
 
 def cos_of(terms, bits):

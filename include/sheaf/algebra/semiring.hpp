@@ -14,22 +14,22 @@
 /// says otherwise). Where a law does not, the results still agree on every backend, because the
 /// order above and the tree of fold_tree.hpp are fixed. "ints" are all five integer types.
 ///
-/// | law | sum_product | min_plus | max_plus | max_times | max_min | bitwise three | counting | log_sum_exp |
-/// |---|---|---|---|---|---|---|---|---|
-/// | plus associates | ints | all | all | all | all | ints | all | none |
-/// | plus commutes | all | all | all | all | all | ints | all | all |
-/// | zero + x = x | all but float -0 (1) | all | all | x >= +0 (2) | all | ints | all | all |
-/// | times associates | ints | unsigned; signed (3) | unsigned; signed (3) | ints | all | ints | all | none |
-/// | times commutes | all | all | all | all | all | ints | all | all |
-/// | one * x = x | all | all | all | all | all | ints | all | all |
-/// | times distributes | ints | all (4) | all (4) | (5) (6) | all | ints | all | none |
-/// | zero annihilates | all (7) | all (4) | all (4) (8) | all (7) | all (9) | ints | all | all (4) |
+/// | law | sum_product | min_plus | max_plus | max_times | max_min | bitwise | log_sum_exp |
+/// |---|---|---|---|---|---|---|---|
+/// | plus associates | ints | all | all | all | all | ints | none |
+/// | plus commutes | all | all | all | all | all | ints | all |
+/// | zero + x = x | all but float -0 (1) | all | all | x >= +0 (2) | all | ints | all |
+/// | times associates | ints | ints (3) | ints (3) | ints | all | ints | none |
+/// | times commutes | all | all | all | all | all | ints | all |
+/// | one * x = x | all | all | all | all | all | ints | all |
+/// | times distributes | ints | all (4) | all (4) | (5) (6) | all | ints | none |
+/// | zero annihilates | all (7) | all (4) | all (4) (8) | all (7) | all (9) | ints | all (4) |
 ///
-/// counting is on unsigned integers, log_sum_exp on floats.
+/// counting, on unsigned integers: every law, over all values. log_sum_exp is on floats.
 ///
 ///  1. +0 + -0 = +0. A missing operand is therefore absent, never zero.
 ///  2. zero is 0: max_times is meant for values that are not negative.
-///  3. Where no intermediate sum leaves the range of the type.
+///  3. Signed: where no intermediate sum leaves the range of the type.
 ///  4. Except where infinities of opposite sign, or a NaN, meet.
 ///  5. For factors >= +0, and no infinity times zero.
 ///  6. For factors and values >= 0 whose products do not wrap.
