@@ -221,6 +221,8 @@ engine_stats engine_core::stats() {
   out.scheduling_bytes = now_->graph->scheduling_bytes() + now_->runner->scheduling_bytes();
   out.open_snapshots = pins_.open_count();
   out.snapshot_waits = pins_.wait_count();
+  out.open_forks = open_forks_.load(std::memory_order_relaxed);  // figures for people
+  out.fork_bytes = fork_bytes_.load(std::memory_order_relaxed);
   out.isa = sheaf::name_of(set_);
   out.threads = options_.threads;
   out.work = total_;

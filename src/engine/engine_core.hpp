@@ -34,6 +34,8 @@
 
 namespace sheaf::inline v0 {
 
+struct fork_base;
+
 class engine_core : public std::enable_shared_from_this<engine_core> {
  public:
   [[nodiscard]] static result<std::shared_ptr<engine_core>> open(const model& declared,
@@ -63,6 +65,23 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   }
   [[nodiscard]] const std::byte* base(page_class page) const noexcept {
     return frames_->base(page);
+  }
+
+  // Forks.
+  /// A base for forks of the newest epoch: the one of an earlier fork where no epoch was published
+  /// since, so that many forks hold one pin.
+  [[nodiscard]] result<std::shared_ptr<const fork_base>> newest_fork_base()
+      SHEAF_EXCLUDES(fork_mutex_);
+  /// Counts a fork in; `too_many` past `forks_max`.
+  [[nodiscard]] status open_fork() noexcept;
+  void close_fork() noexcept;
+  /// `out_of_memory` where `more` bytes would take the frames of all forks past `fork_bytes_max`.
+  [[nodiscard]] status check_fork_bytes(std::uint64_t more) const noexcept;
+  void count_fork_bytes(std::uint64_t more) noexcept;
+  void forget_fork_bytes(std::uint64_t bytes) noexcept;
+  [[nodiscard]] page_allocator& allocator() const noexcept { return frames_->allocator(); }
+  [[nodiscard]] std::size_t transaction_bytes_max() const noexcept {
+    return options_.transaction_bytes_max;
   }
 
   // The engine.
@@ -136,6 +155,11 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   std::uint64_t failed_commits_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t groups_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t groups_split_ SHEAF_GUARDED_BY(turn_) = 0;
+
+  std::atomic<std::uint32_t> open_forks_{0};
+  std::atomic<std::uint64_t> fork_bytes_{0};
+  mutex fork_mutex_;
+  std::weak_ptr<const fork_base> newest_fork_base_ SHEAF_GUARDED_BY(fork_mutex_);
 
   mutex pool_mutex_;
   std::vector<delta> pool_ SHEAF_GUARDED_BY(pool_mutex_);

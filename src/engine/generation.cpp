@@ -2,7 +2,12 @@
 
 #include <algorithm>
 
+#include "engine/fork_workspace.hpp"
+
 namespace sheaf::inline v0 {
+
+generation::generation() = default;
+generation::~generation() = default;
 
 result<std::shared_ptr<generation>> generation::create(std::shared_ptr<const plan> graph,
                                                        std::shared_ptr<const model_data> declared,
@@ -21,6 +26,7 @@ result<std::shared_ptr<generation>> generation::create(std::shared_ptr<const pla
     made->touched_begin.push_back(words);
     words += (source.page_count + 63) / 64;
   }
+  made->forks = std::make_unique<fork_workspaces>(made->runner->seed_of_branches(), words);
   made->touched_bits = std::make_unique<std::uint64_t[]>(std::max(words, 1u));
   return made;
 }

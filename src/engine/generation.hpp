@@ -3,9 +3,10 @@
 /// commit that changes the graph makes the next one; snapshots keep reading theirs.
 ///
 /// Members by discipline
-///  - constant after `create`: `declared`, `graph`, `resolved`, `table` (its entries change)
+///  - constant after `create`: `declared`, `graph`, `resolved`, `table` (its entries change),
+///    `touched_begin`, `forks` (locks itself)
 ///  - constant once published: `first_epoch`
-///  - the committer's alone: `runner`, `touched_*`
+///  - the committer's alone: `runner`, `touched_bits`
 ///
 /// Thread safety: checks and look-ups from any thread that keeps the generation alive: with a
 /// `shared_ptr`, or with a pin of one of its epochs.
@@ -26,7 +27,12 @@
 
 namespace sheaf::inline v0 {
 
+class fork_workspaces;
+
 struct generation {
+  generation();
+  ~generation();
+
   /// `frames` has a page table for `graph`.
   [[nodiscard]] static result<std::shared_ptr<generation>> create(
       std::shared_ptr<const plan> graph, std::shared_ptr<const model_data> declared,
@@ -49,6 +55,7 @@ struct generation {
   std::shared_ptr<const resolved_plan> resolved;
   const std::uint32_t* table = nullptr;  ///< frames by slot, of this generation's last epoch
 
+  std::unique_ptr<fork_workspaces> forks;  ///< what commits in forks of this generation lease
   std::unique_ptr<executor> runner;
   std::vector<std::uint32_t> touched_begin;  ///< per source: first word in `touched_bits`
   std::unique_ptr<std::uint64_t[]> touched_bits;

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "engine/generation.hpp"
+#include "engine/lazy_order.hpp"
 #include "propagate/page_runner.hpp"
 
 namespace sheaf::inline v0 {
@@ -44,63 +45,16 @@ status lazy_overlay::require(std::uint32_t node) {
                   "no memory for the lazy arrays of a snapshot");
   }
   try {
-    for (const std::uint32_t next : missing(node)) SHEAF_TRY(compute(next));
+    const plan& graph = *plan_->graph;
+    const auto missing = lazy_nodes_to_compute(graph, node, [&](std::uint32_t index) {
+      return known_[graph.nodes[index].slot];
+    });
+    for (const std::uint32_t next : missing) SHEAF_TRY(compute(next));
   } catch (const std::bad_alloc&) {
     return status(status_code::out_of_memory, subsystem::engine,
                   "no memory for the lazy arrays of a snapshot");
   }
   return {};
-}
-
-namespace {
-
-/// Calls `visitor(first slot, pages, page class)` for every operand array of `node`.
-template <class Visitor>
-void visit_operands(const plan& graph, const plan_node& node, Visitor&& visitor) {
-  const plan_operation& op = graph.operation_of(node);
-  const std::uint32_t* entries = graph.operands.data() + node.operand_begin;
-  for (std::uint32_t i = 0; i < op.operand_count; ++i) {
-    if (op.uniform) {
-      visitor(entries[i], op.page_count, op.page);
-      continue;
-    }
-    const plan_operand& operand = graph.operand_details[entries[i]];
-    if (operand.producer == no_index) continue;
-    visitor(operand.slot, graph.page_count_of(operand.producer), operand.page);
-  }
-}
-
-/// The lazy node whose result begins at `slot`, or no_index for an eager array or a source.
-std::uint32_t lazy_node_at(const plan& graph, std::uint32_t slot) noexcept {
-  const auto first = graph.nodes.begin() + graph.eager_node_count;
-  const auto found = std::lower_bound(
-      first, graph.nodes.end(), slot,
-      [](const plan_node& node, std::uint32_t value) { return node.slot < value; });
-  if (found == graph.nodes.end() || found->slot != slot) return no_index;
-  return static_cast<std::uint32_t>(found - graph.nodes.begin());
-}
-
-}  // namespace
-
-/// The lazy nodes still to compute, operands first: plan order is level order.
-std::vector<std::uint32_t> lazy_overlay::missing(std::uint32_t node) const {
-  const plan& graph = *plan_->graph;
-  std::vector<std::uint32_t> found;
-  std::vector<std::uint32_t> open{node};
-  std::vector<bool> seen(graph.nodes.size(), false);
-  while (!open.empty()) {
-    const std::uint32_t index = open.back();
-    open.pop_back();
-    if (seen[index] || known_[graph.nodes[index].slot]) continue;
-    seen[index] = true;
-    found.push_back(index);
-    visit_operands(graph, graph.nodes[index], [&](std::uint32_t slot, std::uint32_t, page_class) {
-      const std::uint32_t operand = lazy_node_at(graph, slot);
-      if (operand != no_index) open.push_back(operand);
-    });
-  }
-  std::sort(found.begin(), found.end());
-  return found;
 }
 
 void lazy_overlay::resolve(std::uint32_t slot, std::uint32_t pages, page_class page) {

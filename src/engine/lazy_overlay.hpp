@@ -44,8 +44,6 @@ class lazy_overlay {
     page_class page;
     frame_id frame;
   };
-  [[nodiscard]] std::vector<std::uint32_t> missing(std::uint32_t node) const
-      SHEAF_REQUIRES(mutex_);
   [[nodiscard]] status compute(std::uint32_t node) SHEAF_REQUIRES(mutex_);
   [[nodiscard]] status fill(const plan_node& node, const plan_operation& op)
       SHEAF_REQUIRES(mutex_);

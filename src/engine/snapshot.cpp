@@ -1,8 +1,12 @@
 #include <sheaf/engine/snapshot.hpp>
 
+#include <new>
 #include <utility>
 
+#include <sheaf/engine/fork.hpp>
+
 #include "engine/engine_core.hpp"
+#include "engine/fork_core.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -38,22 +42,41 @@ const std::byte* view_source::page_bytes(std::uint32_t index) const noexcept {
   if (overlay != nullptr) {
     return core.base(page) + (std::size_t{overlay[slot + index]} << byte_shift(page));
   }
+  if (branch != nullptr) return branch->page_bytes(slot + index, page);
   return pin.core()->visible(pin, slot + index, page);
 }
 
 snapshot::snapshot() noexcept
     : error_(status_code::closed, subsystem::engine, "the snapshot is not open") {}
 
+snapshot::snapshot(std::shared_ptr<fork_version> branch) noexcept
+    : pin_(branch->base->pin), branch_(std::move(branch)) {}
+
+fork_state snapshot::fork() const {
+  if (!pin_.is_open()) return fork_state(closed_reason());
+  if (branch_ != nullptr) return fork_state::make(branch_->base, branch_->top, branch_->sequence);
+  try {
+    return fork_state::make(std::make_shared<const fork_base>(pin_), layer_ptr(), 0);
+  } catch (const std::bad_alloc&) {
+    return fork_state(status(status_code::out_of_memory, subsystem::engine,
+                             "no memory for a fork"));
+  }
+}
+
 void snapshot::release() noexcept {
+  branch_.reset();
   pin_ = pin_share();
   error_ = status(status_code::closed, subsystem::engine, "the snapshot is not open");
 }
 
+status snapshot::closed_reason() const {
+  if (!error_.is_ok()) return error_;
+  return status(status_code::closed, subsystem::engine, "the snapshot was moved from");
+}
+
 result<view_source> snapshot::find(const array_handle& target, dtype type) const {
-  if (!pin_.is_open()) {
-    if (!error_.is_ok()) return error_;
-    return status(status_code::closed, subsystem::engine, "the snapshot was moved from");
-  }
+  if (!pin_.is_open()) return closed_reason();
+  if (branch_ != nullptr) return fork_version::find(branch_, target, type);
   return pin_.core()->find(target, type, pin_);
 }
 

@@ -70,6 +70,18 @@ void transaction::give_back() noexcept {
   has_storage_ = false;
 }
 
+void transaction::write_to(std::shared_ptr<engine_core> core,
+                           std::shared_ptr<const generation> base) noexcept {
+  core_ = std::move(core);
+  base_ = std::move(base);
+  error_ = status();
+}
+
+void transaction::end() noexcept {
+  give_back();
+  error_ = status(status_code::closed, subsystem::engine, "the transaction is over");
+}
+
 void transaction::remember(const status& mistake) noexcept {
   if (error_.is_ok()) error_ = mistake;
 }
@@ -80,7 +92,7 @@ bool transaction::is_writable() noexcept {
   if (!has_storage_) {
     engine_core::write_lease lease = core_->take_lease();
     delta_ = std::move(lease.changes);
-    base_ = std::move(lease.base);
+    if (base_ == nullptr) base_ = std::move(lease.base);
     has_storage_ = true;
   }
   return true;
@@ -179,8 +191,7 @@ result<epoch> transaction::commit() && {
   commit_request request;
   request.changes = &delta_;
   result<epoch> done = core_->commit(request);
-  give_back();
-  error_ = status(status_code::closed, subsystem::engine, "the transaction is over");
+  end();
   return done;
 }
 

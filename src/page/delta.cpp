@@ -9,7 +9,6 @@
 namespace sheaf::inline v0 {
 namespace {
 
-constexpr std::size_t block_size_min = 4096;
 constexpr std::size_t block_size_usual_max = std::size_t{1} << 20;
 // A first open piece of 16 elements wastes at most 256 bytes until it is closed; a series of n sets
 // becomes about log4(n / 16) pieces.
@@ -81,6 +80,7 @@ status range_piece(delta& into, array_id array, dtype type, merge_operator op, s
 
 delta::delta(delta&& other) noexcept
     : bytes_max_(other.bytes_max_),
+      block_size_first_(other.block_size_first_),
       byte_count_(std::exchange(other.byte_count_, 0)),
       block_index_(std::exchange(other.block_index_, 0)),
       block_used_(std::exchange(other.block_used_, 0)),
@@ -128,7 +128,7 @@ std::byte* delta::take(std::size_t size) noexcept {
     std::size_t found = next;
     while (found < blocks_.size() && blocks_[found].size < size) ++found;
     if (found >= blocks_.size()) {
-      const std::size_t usual = blocks_.empty() ? block_size_min : blocks_.back().size * 2;
+      const std::size_t usual = blocks_.empty() ? block_size_first_ : blocks_.back().size * 2;
       const std::size_t asked = std::max(size, std::min(usual, block_size_usual_max));
       try {
         blocks_.reserve(blocks_.size() + 1);
@@ -251,6 +251,18 @@ status delta::append(const delta_piece& piece) noexcept {
     case piece_kind::lines: break;
   }
   return add_piece(piece, piece.count << line_shift, piece.count * 8);
+}
+
+status delta::append_owned(const delta& next) noexcept {
+  const mark before = here();
+  for (delta_piece piece : next.pieces()) {
+    piece.is_borrowed = false;
+    if (status added = append(piece); !added.is_ok()) {
+      roll_back(before);
+      return added;
+    }
+  }
+  return {};
 }
 
 status delta::range(array_id array, dtype type, merge_operator op, std::uint64_t first,

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <bit>
+#include <new>
 
 #include <sheaf/propagate/executor.hpp>
 
@@ -78,6 +79,22 @@ result<audit_report> executor::state::audit() {
   return report;
 }
 
+status executor::state::compute_node(std::uint32_t index) {
+  page_runner& runner = *runners_[0];
+  const plan_node& node = graph_.nodes[index];
+  const plan_operation& op = graph_.operation_of(node);
+  runner.set_whole(true);
+  if (op.kind == operator_kind::host) {
+    std::vector<line_mask> changed(op.page_count);
+    SHEAF_TRY(runner.run_host(node, op, changed.data()));
+  } else {
+    for (std::uint32_t page = 0; page < op.page_count; ++page) {
+      runner.run(node, op, page, plan_->lines_of_page(op, page));
+    }
+  }
+  return branch_->has_failed() ? branch_->failure() : status();
+}
+
 executor::executor(std::unique_ptr<state> made) : state_(std::move(made)) {}
 executor::~executor() = default;
 
@@ -93,16 +110,25 @@ result<std::unique_ptr<executor>> executor::create(std::shared_ptr<const plan> g
   return std::unique_ptr<executor>(new executor(std::move(made)));
 }
 
-result<std::unique_ptr<executor>> executor::create_for_branches() const {
-  auto made = std::make_unique<state>(state_->plan_, state_->schedule_, state_->frames_, 1,
-                                      executor_pages::of_branches);
-  if (!made->branch_->is_usable()) {
-    return status(status_code::out_of_memory, subsystem::propagate,
-                  "no memory for the page table of commits in forks");
-  }
-  return std::unique_ptr<executor>(new executor(std::move(made)));
+executor::branch_seed executor::seed_of_branches() const noexcept {
+  return {state_->plan_, state_->schedule_, &state_->frames_,
+          state_->schedule_->page_of_slot.data()};
 }
 
+result<std::unique_ptr<executor>> executor::create_for_branches(const branch_seed& seed) {
+  try {
+    auto made = std::make_unique<state>(seed.plan, seed.schedule, *seed.frames, 1,
+                                        executor_pages::of_branches);
+    if (made->branch_->is_usable()) {
+      return std::unique_ptr<executor>(new executor(std::move(made)));
+    }
+  } catch (const std::bad_alloc&) {
+  }
+  return status(status_code::out_of_memory, subsystem::propagate,
+                "no memory for the page table of commits in forks");
+}
+
+status executor::compute_node(std::uint32_t node) { return state_->compute_node(node); }
 void executor::enter(page_branch& branch) noexcept { state_->branch_->enter(branch); }
 void executor::leave() noexcept { state_->branch_->leave(); }
 const std::uint32_t* executor::branch_frames() const noexcept {

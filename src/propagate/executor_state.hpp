@@ -64,6 +64,7 @@ struct executor::state {
   void note_written(const delta& changes) noexcept;
   void forget_written(std::uint32_t slot) noexcept;
   result<audit_report> audit();
+  status compute_node(std::uint32_t node);
 
   [[nodiscard]] std::uint32_t level_of(std::uint32_t slot) const noexcept;
   [[nodiscard]] direction choose(std::uint32_t level) noexcept;

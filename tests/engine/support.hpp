@@ -49,8 +49,8 @@ epoch set_all(engine& in, const array<T>& target, std::type_identity_t<T> value)
   return committed(std::move(txn));
 }
 
-template <element T>
-std::vector<T> values_of(const snapshot& now, const array<T>& target) {
+template <class State, element T>
+std::vector<T> values_of(const State& now, const array<T>& target) {
   std::vector<T> out(target.size());
   auto found = now.fetch(target);
   EXPECT_TRUE(found) << found.error().message();
@@ -60,9 +60,9 @@ std::vector<T> values_of(const snapshot& now, const array<T>& target) {
   return out;
 }
 
-/// The bytes of arrays, one after the other: equal where every bit is.
-template <class... Arrays>
-std::vector<std::byte> image_of(const snapshot& now, const Arrays&... arrays) {
+/// The bytes of arrays in a snapshot or fork, one after the other: equal where every bit is.
+template <class State, class... Arrays>
+std::vector<std::byte> image_of(const State& now, const Arrays&... arrays) {
   std::vector<std::byte> image;
   const auto add = [&](const auto& target) {
     const auto values = values_of(now, target);

@@ -129,7 +129,7 @@ TEST(Branch, GivesTheBitsOfAnExecutorOfItsOwnAndLeavesItsBaseAlone) {
   }
   base.propagate(), twin.propagate();
   const auto before = base.image();
-  const auto run = base.run().create_for_branches().value();
+  const auto run = executor::create_for_branches(base.run().seed_of_branches()).value();
   map_branch branch(base);
   for (unsigned commit = 0; commit < 20; ++commit) {
     run->enter(branch);
@@ -158,7 +158,7 @@ TEST(Branch, ACommitAsksForThePagesItTouchesAndNoOthers) {
   array<float> at = source;
   for (int i = 0; i < 10; ++i) at = declared.derive("", at + 1.0f);
   rig base(declared);
-  const auto run = base.run().create_for_branches().value();
+  const auto run = executor::create_for_branches(base.run().seed_of_branches()).value();
   for (unsigned commit = 0; commit < 3; ++commit) {
     map_branch branch(base);
     run->enter(branch);
@@ -175,7 +175,7 @@ TEST(Branch, WithoutAFrameTheCommitFailsWithTheBranchsWordsAndTheNextOneIsFine) 
   kinds k;
   rig base(k.declared);
   const auto before = base.image();
-  const auto run = base.run().create_for_branches().value();
+  const auto run = executor::create_for_branches(base.run().seed_of_branches()).value();
   unsigned needed = 0;
   for (unsigned frames = 1;; ++frames) {
     map_branch branch(base);

@@ -7,7 +7,7 @@
 ///  2. `lazy_overlay::mutex_`          one evaluation per snapshot
 ///  3. `allocator_registry::guard`     threads and their caches (thread_caches.cpp)
 ///  4. `page_allocator::grow_mutex_`   one step of arena growth
-/// `engine_core::pool_mutex_` is taken alone.
+/// `engine_core::pool_mutex_` and `fork_workspaces::mutex_` are taken last and alone.
 #pragma once
 
 #include <mutex>

@@ -22,6 +22,7 @@
 
 #include <sheaf/base/id.hpp>
 #include <sheaf/base/result.hpp>
+#include <sheaf/engine/fork.hpp>
 #include <sheaf/engine/options.hpp>
 #include <sheaf/engine/snapshot.hpp>
 #include <sheaf/engine/transaction.hpp>
@@ -49,6 +50,9 @@ class engine {
   [[nodiscard]] transaction begin() noexcept;
   /// The last published epoch, pinned. Check it like a result: `if (!now) report(now.error())`.
   [[nodiscard]] sheaf::snapshot snapshot() noexcept;
+
+  /// A fork of the last published epoch (engine/fork.hpp). Check it like a result.
+  [[nodiscard]] fork_state fork();
 
   [[nodiscard]] sheaf::epoch epoch() const noexcept;
   /// What the last successful commit did.

@@ -24,6 +24,8 @@ struct engine_options {
   std::size_t history_bytes_max = std::size_t{1} << 36;      ///< over frames only snapshots need
   std::size_t transaction_bytes_max = std::size_t{1} << 32;  ///< owned by one transaction
   std::uint32_t snapshots_max = 4096;                        ///< open at once
+  std::uint32_t forks_max = 1u << 20;                        ///< alive at once
+  std::size_t fork_bytes_max = std::size_t{1} << 40;         ///< over all frames of forks
   std::uint32_t group_transactions_max = 1024;               ///< committed as one epoch
 };
 
@@ -43,6 +45,8 @@ struct engine_stats {
   std::uint64_t spare_bytes = 0;        ///< of these, kept for the next version of their page
   std::uint64_t scheduling_bytes = 0;   ///< plan, masks and dirty bits
   std::uint32_t open_snapshots = 0;
+  std::uint32_t open_forks = 0;
+  std::uint64_t fork_bytes = 0;         ///< of `frame_bytes`, frames of forks and their snapshots
   std::uint64_t snapshot_waits = 0;     ///< snapshots that waited for a commit in flight
   std::string isa;
   unsigned threads = 1;

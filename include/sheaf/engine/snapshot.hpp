@@ -1,5 +1,6 @@
 /// \file
-/// A snapshot: an immutable view of every array at one epoch, and views of single arrays in it.
+/// A snapshot: an immutable view of every array at one epoch, or in one state of a fork, and views
+/// of single arrays in it. `epoch` of a fork's snapshot is the one it was forked from.
 ///
 /// Invariants
 ///  1. `still` (promise P2): what a snapshot or its views show never changes, whatever commits, and
@@ -27,6 +28,8 @@
 namespace sheaf::inline v0 {
 
 class engine_core;
+class fork_state;
+class fork_version;
 struct generation;
 
 /// What snapshots and views hold: one share of a pin. The pin keeps the generation alive.
@@ -53,7 +56,7 @@ class pin_share {
   std::uint64_t epoch_ = 0;
 };
 
-/// One array at one epoch, without its element type.
+/// One array at one epoch, or in one state of a fork, without its element type.
 struct view_source {
   pin_share pin;
   const std::uint32_t* overlay = nullptr;  ///< frames of a lazy array by slot; null: the page table
@@ -61,6 +64,7 @@ struct view_source {
   std::uint32_t page_count = 0;
   std::uint64_t length = 0;
   page_class page = page_class::b64;
+  std::shared_ptr<fork_version> branch = nullptr;  ///< the fork's state; null: the engine's
 
   /// The bytes of page `index`, which is below `page_count`.
   [[nodiscard]] const std::byte* page_bytes(std::uint32_t index) const noexcept;
@@ -188,16 +192,23 @@ class snapshot {
     return view<T>(std::move(*found)).at(index);
   }
 
+  /// A fork of what this snapshot shows. O(1); it takes no further pin. Check it like a result.
+  [[nodiscard]] fork_state fork() const;
+
   /// Gives the pin up early; views taken from it keep their own.
   void release() noexcept;
 
  private:
   friend class engine;
+  friend class fork_state;
   snapshot(pin_share pin) noexcept : pin_(std::move(pin)) {}
+  explicit snapshot(std::shared_ptr<fork_version> branch) noexcept;
   explicit snapshot(const status& error) noexcept : error_(error) {}
   [[nodiscard]] result<view_source> find(const array_handle& target, dtype type) const;
+  [[nodiscard]] status closed_reason() const;
 
   pin_share pin_;
+  std::shared_ptr<fork_version> branch_;  ///< the fork's state; null: the engine's
   status error_;
 };
 

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include <sheaf/base/id.hpp>
 #include <sheaf/base/result.hpp>
@@ -112,9 +113,27 @@ class transaction {
   /// Drops the changes. A later commit gets `aborted`.
   void abort() noexcept;
 
+ protected:
+  /// Writes from now on go to `base`, a graph of `core`, and not to the newest one.
+  void write_to(std::shared_ptr<engine_core> core,
+                std::shared_ptr<const generation> base) noexcept;
+  /// Ends the transaction with what `apply(changes)` returns, or with its first mistake.
+  template <class Apply>
+  auto end_with(Apply&& apply) noexcept -> decltype(apply(std::declval<const delta&>())) {
+    if (!error_.is_ok()) {
+      const status why = error_;
+      abort();
+      return why;
+    }
+    auto done = apply(std::as_const(delta_));
+    end();
+    return done;
+  }
+
  private:
   friend class engine;
   explicit transaction(std::shared_ptr<engine_core> core) noexcept;
+  void end() noexcept;
 
   void write_one(const array_handle& target, dtype type, merge_operator op, std::uint64_t index,
                  const void* value) noexcept;

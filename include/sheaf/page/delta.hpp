@@ -81,8 +81,12 @@ struct delta_piece {
 class delta {
  public:
   static constexpr std::size_t bytes_max_default = std::size_t{1} << 32;
+  static constexpr std::size_t block_size_usual = 4096;
 
-  explicit delta(std::size_t bytes_max = bytes_max_default) noexcept : bytes_max_(bytes_max) {}
+  /// `block_size_first`: what the first owned column takes from the system at least.
+  explicit delta(std::size_t bytes_max = bytes_max_default,
+                 std::size_t block_size_first = block_size_usual) noexcept
+      : bytes_max_(bytes_max), block_size_first_(block_size_first) {}
   delta(delta&& other) noexcept;
   delta& operator=(delta&& other) noexcept;
   delta(const delta&) = delete;
@@ -138,6 +142,8 @@ class delta {
 
   /// Adds a copy of `piece`; a borrowed one stays borrowed.
   status append(const delta_piece& piece) noexcept;
+  /// Adds copies of all pieces of `next`, in order; columns that it borrowed are copied too.
+  status append_owned(const delta& next) noexcept;
 
   [[nodiscard]] std::span<const delta_piece> pieces() const noexcept { return pieces_; }
   [[nodiscard]] bool is_empty() const noexcept { return pieces_.empty(); }
@@ -202,6 +208,7 @@ class delta {
   friend status merge(delta& into, const delta& next) noexcept;
 
   std::size_t bytes_max_;
+  std::size_t block_size_first_;
   std::size_t byte_count_ = 0;   ///< of owned columns, rounded as taken
   std::size_t block_index_ = 0;  ///< the block that is being filled
   std::size_t block_used_ = 0;

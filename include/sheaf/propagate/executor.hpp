@@ -42,6 +42,7 @@
 namespace sheaf::inline v0 {
 
 struct resolved_plan;
+struct executor_schedule;
 
 struct executor_options {
   isa set = isa::scalar;
@@ -65,11 +66,20 @@ class executor {
   executor(const executor&) = delete;
   executor& operator=(const executor&) = delete;
 
-  /// An executor of the same plan for commits in branches: it finds pages through the branch that
-  /// was entered, writes to frames the branch gives it, runs on the calling thread, and may outlive
-  /// this one. O(slots). A commit is `enter`, the marks, `propagate`, `finish(false)` or `discard`,
-  /// `leave`; its cost is that of the pages it touches.
-  [[nodiscard]] result<std::unique_ptr<executor>> create_for_branches() const;
+  /// What executors of branches are made of: the plan and what was found out about it.
+  struct branch_seed {
+    std::shared_ptr<const resolved_plan> plan;
+    std::shared_ptr<const executor_schedule> schedule;
+    frame_store* frames = nullptr;
+    const page_class* page_of_slot = nullptr;  ///< as long as `schedule` lives
+  };
+  [[nodiscard]] branch_seed seed_of_branches() const noexcept;
+  /// An executor for commits in branches: it finds pages through the branch that was entered,
+  /// writes to frames the branch gives it, and runs on the calling thread. A commit is `enter`, the
+  /// marks, `propagate`, `finish(false)` or `discard`, `leave`; its cost is that of the pages it
+  /// touches. Making one is O(slots).
+  [[nodiscard]] static result<std::unique_ptr<executor>> create_for_branches(
+      const branch_seed& seed);
   void enter(page_branch& branch) noexcept;
   void leave() noexcept;
   /// Frames by slot of the branch that was entered, for pages made writable.
@@ -77,6 +87,9 @@ class executor {
   /// As `page_branch::make_writable`, and remembers it; false where the branch had no frame.
   [[nodiscard]] bool make_writable(std::uint32_t slot, page_class page,
                                    line_mask changing) noexcept;
+
+  /// Computes all pages of node `node`, lazy or not, in the branch that was entered.
+  [[nodiscard]] status compute_node(std::uint32_t node);
 
   /// Changed lines by slot; the engine writes those of source slots.
   [[nodiscard]] line_mask* masks() noexcept;
