@@ -39,7 +39,11 @@ bool engine_core::can_fail(const commit_group& group) const noexcept {
 /// Every page of the engine is the cheap bound. Only where the budget does not hold that much are
 /// the frames for the dirty cone of this group counted exactly.
 status engine_core::reserve_frames(const commit_group& group) {
-  if (frames_->reserve(now_->runner->whole_demand(), now_->runner->logs()).is_ok()) return {};
+  // What a contiguous array needs is counted exactly: it is all of the array or nothing.
+  if (!frames_->has_runs() &&
+      frames_->reserve(now_->runner->whole_demand(), now_->runner->logs()).is_ok()) {
+    return {};
+  }
   group.for_each([this](const commit_request& member) { mark_pieces(*member.changes); });
   return frames_->reserve(now_->runner->count_cone(), now_->runner->logs());
 }

@@ -84,7 +84,14 @@ result<std::shared_ptr<engine_core>> engine_core::open(const model& declared,
 }
 
 status engine_core::create_pages(const plan& graph) noexcept {
+  const auto is_contiguous = [&](std::uint32_t producer) {
+    return std::ranges::binary_search(graph.contiguous, producer);
+  };
   for (const plan_source& source : graph.sources) {
+    if (is_contiguous(static_cast<std::uint32_t>(&source - graph.sources.data()))) {
+      SHEAF_TRY(frames_->create_run(source.slot, source.page_count, source.page));
+      continue;
+    }
     for (std::uint32_t page = 0; page < source.page_count; ++page) {
       SHEAF_TRY(frames_->create_page(source.slot + page, source.page));
     }
@@ -92,6 +99,10 @@ status engine_core::create_pages(const plan& graph) noexcept {
   for (std::uint32_t index = 0; index < graph.eager_node_count; ++index) {
     const plan_node& node = graph.nodes[index];
     const plan_operation& op = graph.operation_of(node);
+    if (is_contiguous(graph.source_count() + index)) {
+      SHEAF_TRY(frames_->create_run(node.slot, op.page_count, op.page));
+      continue;
+    }
     for (std::uint32_t page = 0; page < op.page_count; ++page) {
       SHEAF_TRY(frames_->create_page(node.slot + page, op.page));
     }
@@ -172,14 +183,15 @@ result<view_source> engine_core::find(const array_handle& target, dtype type,
   const plan& graph = *pin.graph().graph;
   const std::uint32_t producer = graph.producer_of_array[index_of(target.id)];
   view_source found;
+  const bool contiguous = std::ranges::binary_search(graph.contiguous, producer);
   if (graph.is_source(producer)) {
     const plan_source& source = graph.sources[producer];
-    found = {pin, nullptr, source.slot, source.page_count, source.length, source.page};
+    found = {pin, nullptr, source.slot, source.page_count, source.length, source.page, contiguous};
     return found;
   }
   const plan_node& node = graph.node_of(producer);
   const plan_operation& op = graph.operation_of(node);
-  found = {pin, nullptr, node.slot, op.page_count, op.length, op.page};
+  found = {pin, nullptr, node.slot, op.page_count, op.length, op.page, contiguous};
   if (!op.lazy) return found;
   // acquire: pairs with the exchange below.
   lazy_overlay* overlay = overlays_[pin.slot()].load(std::memory_order_acquire);

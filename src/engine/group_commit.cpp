@@ -102,7 +102,7 @@ status engine_core::commit_together(const commit_group& group) {
     frames_->roll_back(now_->runner->logs(), pins_);
     return ran;
   }
-  now_->runner->finish(keep_spares_);
+  now_->runner->finish(keep_spares_ || frames_->has_runs());
   // release (seq_cst, as the handshake needs): everything of this epoch is visible to who reads it.
   published_.store(number);
   if (!never_in_place) pins_.end_in_place();

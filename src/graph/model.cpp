@@ -135,6 +135,20 @@ std::uint32_t declaration_state::intern(line_program&& program) {
   return index;
 }
 
+namespace {
+
+/// Lazy arrays live in frames of their snapshot, one by one.
+void set_layout(declaration_state& state, std::uint32_t array, layout wanted) {
+  array_record& record = state.data->arrays[array];
+  record.contiguous = wanted == layout::contiguous;
+  if (!record.contiguous || !record.lazy) return;
+  state.note(make_status(status_code::unsupported, subsystem::graph,
+                         "a lazy array cannot be contiguous", "'%s'",
+                         state.data->name_of(array_id{array}).c_str()));
+}
+
+}  // namespace
+
 struct model::state : declaration_state {
   array_handle handle_of(std::uint32_t array) const noexcept {
     return {array_id{array}, data->tag, data->arrays[array].length};
@@ -161,7 +175,8 @@ array_handle model::add_source(std::string_view name, std::uint64_t length, dtyp
                                .type = type,
                                .page = options.page.value_or(default_page(length, type)),
                                .kind = array_kind::source,
-                               .lazy = false});
+                               .lazy = false,
+                               .contiguous = options.layout == layout::contiguous});
   const status fault = fault_of_shape(data, array);
   if (!fault.is_ok()) state_->note(fault);
   return state_->handle_of(array);
@@ -179,6 +194,7 @@ array_handle model::add_derived(std::string_view name, const definition_data& co
                                                        .page = page_class::b64,
                                                        .kind = array_kind::derived,
                                                        .lazy = options.when == evaluation::lazy});
+  set_layout(*state_, array, options.layout);
   definer(*state_, array, false, options.page).define(computed);
   return state_->handle_of(array);
 }
@@ -195,7 +211,8 @@ array_handle model::add_declared(std::string_view name, std::uint64_t length, dt
                                .type = type,
                                .page = options.page.value_or(default_page(length, type)),
                                .kind = array_kind::derived,
-                               .lazy = false});
+                               .lazy = false,
+                               .contiguous = options.layout == layout::contiguous});
   ++data.undefined_count;
   const status fault = fault_of_shape(data, array);
   if (!fault.is_ok()) state_->note(fault);
@@ -231,6 +248,7 @@ void model::define_declared(const array_handle& declared, const definition_data&
   --data.undefined_count;
   record.lazy = when == evaluation::lazy;
   if (record.lazy) ++data.lazy_count;
+  set_layout(*state_, array, record.contiguous ? layout::contiguous : layout::paged);
   definer(*state_, array, true, std::nullopt).define(computed);
 }
 
@@ -248,6 +266,7 @@ array_handle model::add_host(std::string_view name, std::uint64_t length, dtype 
                                .page = options.page.value_or(default_page(length, type)),
                                .kind = array_kind::derived,
                                .lazy = options.when == evaluation::lazy});
+  set_layout(*state_, array, options.layout);
   const status fault = fault_of_shape(data, array);
   if (!fault.is_ok()) {
     state_->note(fault);

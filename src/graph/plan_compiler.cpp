@@ -370,6 +370,11 @@ class plan_compiler {
   }
 
   void fill_tables() {
+    for (std::uint32_t i = 0; i < data_.array_count(); ++i) {
+      if (!data_.arrays[i].contiguous || plan_->producer_of_array[i] == no_index) continue;
+      plan_->contiguous.push_back(plan_->producer_of_array[i]);
+    }
+    std::ranges::sort(plan_->contiguous);
     plan_->programs = data_.programs;
     plan_->tables.reserve(data_.tables.size());
     for (const auto& table : data_.tables) plan_->tables.push_back(*table);

@@ -485,6 +485,37 @@ frame_id page_allocator::allocate_reserved(page_class size) noexcept {
   return frame_id{frame};
 }
 
+/// A run is claimed like any frames and then taken from the fresh part, which grows until it holds
+/// the run. Any frames satisfy a claim, so taking fresh ones leaves the accounts as they are.
+frame_id page_allocator::allocate_run(page_class size, std::uint32_t count) noexcept {
+  if (count == 0) return no_frame;
+  if (claim(size, count) != claim_outcome::ok) {
+    flush_thread();
+    if (claim(size, count) != claim_outcome::ok) return no_frame;
+  }
+  shared_class& shared = shared_[index(size)];
+  const std::uint64_t step = virtual_arena::step_size >> byte_shift(size);
+  const mutex_lock lock(grow_mutex_);
+  // acquire: pairs with the release in `trim_class`, as in `take_fresh`.
+  std::uint32_t begin = shared.fresh_begin.load(std::memory_order_acquire);
+  do {
+    const std::uint64_t end = std::uint64_t{begin} + count;
+    if (end <= frame_limit(size)) continue;
+    const std::uint64_t limit = (end + step - 1) / step * step;
+    if (limit > frames_max_[index(size)] || !grow_to(size, limit)) {
+      unclaim(size, count);
+      return no_frame;
+    }
+  } while (
+      !shared.fresh_begin.compare_exchange_weak(begin, begin + count, std::memory_order_acquire));
+  // relaxed: a count for people.
+  shared.exchanges.fetch_add(1, std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    mark_in_use(live_bits_[index(size)], frame_id{begin + i});
+  }
+  return frame_id{begin};
+}
+
 status page_allocator::exhausted_status(page_class size) const noexcept {
   // relaxed: numbers for people.
   const std::uint64_t claimed = bytes_claimed_.load(std::memory_order_relaxed);

@@ -34,7 +34,7 @@ void frame_log::clear() noexcept {
   swaps.clear();
   std::fill(std::begin(reserved_used), std::end(reserved_used), 0u);
   std::fill(std::begin(spares_used), std::end(spares_used), 0u);
-  frames_copied = frames_reused = lines_copied = 0;
+  frames_copied = frames_reused = lines_copied = runs_copied = 0;
 }
 
 frame_store::frame_store(const frame_store_options& options)
@@ -82,13 +82,50 @@ status frame_store::create_page(std::uint32_t slot, page_class page,
   return {};
 }
 
+status frame_store::create_run(std::uint32_t slot, std::uint32_t count, page_class page,
+                               std::uint64_t birth) noexcept {
+  const frame_id first = allocator_->allocate_run(page, count);
+  if (first == no_frame) return allocator_->exhausted_status(page);
+  try {
+    runs_.add(slot, count, page, index_of(first));
+  } catch (const std::bad_alloc&) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      allocator_->deallocate(page, frame_id{index_of(first) + i});
+    }
+    return status(status_code::out_of_memory, subsystem::page,
+                  "no memory to keep track of a contiguous array's versions");
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    meta(page, index_of(first) + i) = {.birth = birth, .difference = 0, .older = none, .spare = none};
+    table_[slot + i] = index_of(first) + i;
+  }
+  return {};
+}
+
+bool frame_store::run_changes_in_place(std::uint32_t slot, page_class page) const noexcept {
+  // acquire: pairs with the release in `install`; the birth and content of the frame are visible.
+  const std::uint32_t frame = shared(table_[slot]).load(std::memory_order_acquire);
+  return shared(meta(page, frame).birth).load(std::memory_order_relaxed) > newest_pinned_;
+}
+
+bool frame_store::add_run_demand(std::uint32_t slot, frame_demand& to) noexcept {
+  frame_run* run = runs_.find(slot);
+  if (run == nullptr) return false;
+  if (run->is_wanted) return true;
+  run->is_wanted = true;
+  // No page of a run takes a frame from the reservation: see `reserve`.
+  to.replaced[static_cast<unsigned>(run->page)] += run->count;
+  to.with_spare[static_cast<unsigned>(run->page)] += run->count;
+  return true;
+}
+
 const std::byte* frame_store::visible(const std::uint32_t* table, std::uint32_t slot,
                                       page_class page, std::uint64_t epoch, pin_registry& pins,
                                       pin_registry::slot_index pin) const noexcept {
   std::uint32_t& head = const_cast<std::uint32_t&>(table[slot]);  // atomic_ref takes no const
   // acquire: pairs with the release in `replace`; the metadata of the frame is visible with it.
   std::uint32_t frame = shared(head).load(std::memory_order_acquire);
-  // relaxed: ordered by the load above; see invariant 5 for a frame reused in between.
+  // relaxed: ordered by the load above; see invariant 6 for a frame reused in between.
   if (shared(meta(page, frame).birth).load(std::memory_order_relaxed) > epoch) {
     pins.enter_walk(pin);
     frame = shared(head).load();
@@ -116,6 +153,7 @@ status frame_store::reserve(const frame_demand& demand,
     pages += demand.replaced[size];
   }
   if (history_bytes() + bytes > history_bytes_max_) {
+    runs_.put_back();
     return make_status(status_code::history_full, subsystem::page,
                        "the versions this commit would supersede do not fit the history budget",
                        "%llu bytes held, up to %llu more needed, the limit is %llu",
@@ -126,9 +164,17 @@ status frame_store::reserve(const frame_demand& demand,
   try {
     for (frame_log* log : logs) log->swaps.reserve(pages);
   } catch (const std::bad_alloc&) {
+    runs_.put_back();
     return make_status(status_code::out_of_memory, subsystem::page,
                        "no memory to keep track of replaced pages", "%llu pages",
                        static_cast<unsigned long long>(pages));
+  }
+  for (frame_run& run : runs_.all()) {
+    if (!run.is_wanted || run.slot == none || meta(run.page, table_[run.slot]).spare != none) continue;
+    if (status got = runs_.prepare(run, *allocator_); !got.is_ok()) {
+      runs_.put_back();
+      return got;
+    }
   }
   for (unsigned size = 0; size < page_class_count; ++size) {
     const std::uint64_t count = demand.replaced[size] - demand.with_spare[size];
@@ -150,6 +196,7 @@ void frame_store::settle_log(const frame_log& log) noexcept {
 }
 
 void frame_store::unreserve_rest() noexcept {
+  runs_.put_back();
   for (unsigned size = 0; size < page_class_count; ++size) {
     if (reserved_[size] == 0) continue;
     allocator_->unreserve(static_cast<page_class>(size), reserved_[size]);
@@ -159,6 +206,12 @@ void frame_store::unreserve_rest() noexcept {
 
 std::byte* frame_store::replace(std::uint32_t slot, page_class page, line_mask overwritten,
                                 frame_log& log) noexcept {
+  if (SHEAF_UNLIKELY(!runs_.is_empty())) {
+    if (frame_run* run = runs_.find(slot); run != nullptr) {
+      replace_run(*run, log);
+      return current(slot, page);
+    }
+  }
   const std::uint32_t old = table_[slot];
   frame_meta& old_meta = meta(page, old);
   SHEAF_DASSERT(old_meta.birth <= newest_pinned_, "copy-on-write");
@@ -175,6 +228,36 @@ std::byte* frame_store::replace(std::uint32_t slot, page_class page, line_mask o
     ++log.reserved_used[static_cast<unsigned>(page)];
     ++log.frames_copied;
   }
+  install(slot, page, fresh, carried, log);
+  return current(slot, page);
+}
+
+/// Under the guard, by the worker that first writes to a page of the run.
+void frame_store::replace_run(frame_run& run, frame_log& log) noexcept {
+  const std::lock_guard lock(runs_.guard());
+  if (meta(run.page, table_[run.slot]).birth == epoch_) return;
+  const bool has_spare = meta(run.page, table_[run.slot]).spare != none;
+  SHEAF_ASSERT(has_spare || run.prepared != none, "reservation-covers-allocation");
+  const auto size = static_cast<unsigned>(run.page);
+  ++(has_spare ? log.frames_reused : log.runs_copied);
+  for (std::uint32_t i = 0; i < run.count; ++i) {
+    frame_meta& old_meta = meta(run.page, table_[run.slot + i]);
+    if (has_spare) {
+      const std::uint32_t fresh = old_meta.spare;
+      old_meta.spare = none;
+      ++log.spares_used[size];
+      install(run.slot + i, run.page, fresh, old_meta.difference, log);
+    } else {
+      install(run.slot + i, run.page, run.prepared + i, first_lines(lines_of(run.page)), log);
+    }
+  }
+  if (!has_spare) run.prepared = frame_runs::none;
+}
+
+/// Makes `fresh` the current frame of `slot`, with the `carried` lines of the one before.
+void frame_store::install(std::uint32_t slot, page_class page, std::uint32_t fresh,
+                          line_mask carried, frame_log& log) noexcept {
+  const std::uint32_t old = table_[slot];
   log.lines_copied += static_cast<std::uint64_t>(std::popcount(carried));
   std::byte* to = base(page) + (std::size_t{fresh} << byte_shift(page));
   copy_lines(to, base(page) + (std::size_t{old} << byte_shift(page)), carried, page);
@@ -185,10 +268,9 @@ std::byte* frame_store::replace(std::uint32_t slot, page_class page, line_mask o
   shared(fresh_meta.older).store(old, std::memory_order_relaxed);
   fresh_meta.difference = 0;
   fresh_meta.spare = none;
-  log.swaps.push_back({slot, old, old_meta.birth, epoch_, page});
+  log.swaps.push_back({slot, old, meta(page, old).birth, epoch_, page});
   // release: pairs with the acquire in `visible`.
   shared(table_[slot]).store(fresh, std::memory_order_release);
-  return to;
 }
 
 void frame_store::roll_back(std::span<frame_log* const> logs, const pin_registry& pins) noexcept {
@@ -249,7 +331,8 @@ void frame_store::sort_out(const frame_swap& swap, const pin_view& pins, bool is
     return;
   }
   unlink(swap);
-  if (is_new && keep_spares) {
+  if (is_new && !swap.buried &&
+      (keep_spares || (!runs_.is_empty() && runs_.find(swap.slot) != nullptr))) {
     to_spare_.push_back(swap);
   } else {
     limbo_.push_back({swap.page, swap.old_frame});
@@ -304,11 +387,16 @@ void frame_store::release_unlinked(const pin_registry& pins) noexcept {
   }
   to_spare_.clear();
   for (const limbo_frame& held : limbo_) {
-    allocator_->deallocate(held.page, frame_id{held.frame});
+    free_frame(held.page, held.frame);
     bytes += bytes_of(held.page);
   }
   limbo_.clear();
   history_bytes_.fetch_sub(bytes, std::memory_order_relaxed);  // see the getter
+}
+
+void frame_store::free_frame(page_class page, std::uint32_t frame) noexcept {
+  if (SHEAF_UNLIKELY(!runs_.is_empty()) && runs_.free_frame(page, frame, *allocator_)) return;
+  allocator_->deallocate(page, frame_id{frame});
 }
 
 }  // namespace sheaf::inline v0

@@ -37,14 +37,32 @@ status frame_store::begin_table(std::shared_ptr<const table_change> change, std:
   }
   std::swap(table_, next_.before);
   slot_count_ = change->slot_count;
+  move_runs();
   const status created = create_fresh(*change, epoch);
   next_.change = std::move(change);
   if (!created.is_ok()) {
     std::swap(table_, next_.before);
     slot_count_ = next_.slots_before;
+    move_runs_back();
     next_ = {};
   }
   return created;
+}
+
+/// Contiguous arrays to their new slots; those whose pages go keep their extents until
+/// `retire_table`, and have no slot meanwhile.
+void frame_store::move_runs() noexcept {
+  for (frame_run& run : runs_.all()) {
+    next_.runs_before.push_back(run.slot);
+    if (run.slot != none) run.slot = next_.place[run.slot];
+  }
+  runs_.reorder();
+}
+
+void frame_store::move_runs_back() noexcept {
+  std::vector<frame_run>& runs = runs_.all();
+  for (std::size_t i = 0; i < next_.runs_before.size(); ++i) runs[i].slot = next_.runs_before[i];
+  runs_.reorder();
 }
 
 /// Everything that takes memory; the new table lies in `next_.before` until it is swapped in.
@@ -64,6 +82,7 @@ status frame_store::prepare_table(const table_change& change, std::uint64_t epoc
   next_.slots_before = slot_count_;
   next_.place.assign(slot_count_, none);
   next_.is_buried.assign(slot_count_, false);
+  next_.runs_before.reserve(runs_.all().size());
   std::size_t graves = graves_.size();
   for (const page_run& run : change.buried) graves += run.count;
   graves_.reserve(graves);
@@ -80,8 +99,11 @@ status frame_store::prepare_table(const table_change& change, std::uint64_t epoc
 
 status frame_store::create_fresh(const table_change& change, std::uint64_t epoch) noexcept {
   for (const page_run& run : change.fresh) {
-    for (std::uint32_t i = 0; i < run.count; ++i) {
-      const status created = create_page(run.slot + i, run.page, epoch);
+    const std::uint32_t steps = run.contiguous ? 1 : run.count;
+    for (std::uint32_t i = 0; i < steps; ++i) {
+      const status created = run.contiguous
+                                 ? create_run(run.slot, run.count, run.page, epoch)
+                                 : create_page(run.slot + i, run.page, epoch);
       if (created.is_ok()) continue;
       free_fresh(run, i);
       for (const page_run& before : change.fresh) {
@@ -98,12 +120,14 @@ void frame_store::free_fresh(const page_run& run, std::uint32_t count) noexcept 
   for (std::uint32_t i = 0; i < count; ++i) {
     allocator_->deallocate(run.page, frame_id{table_[run.slot + i]});
   }
+  if (run.contiguous && count != 0) runs_.remove(run.slot);
 }
 
 void frame_store::undo_table() noexcept {
   for (const page_run& run : next_.change->fresh) free_fresh(run, run.count);
   std::swap(table_, next_.before);
   slot_count_ = next_.slots_before;
+  move_runs_back();
   next_ = {};
 }
 
@@ -127,6 +151,9 @@ void frame_store::dig_graves() noexcept {
 
 void frame_store::retire_table(std::uint64_t first, const pin_registry& pins) noexcept {
   dig_graves();
+  for (frame_run& run : runs_.all()) {
+    if (run.slot == none) runs_.move(run, none, *allocator_);
+  }
   for (bucket& held : buckets_) {
     for (frame_swap& swap : held.swaps) {
       if (swap.buried) continue;

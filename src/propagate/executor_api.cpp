@@ -177,6 +177,7 @@ work_counters executor::take_counters() noexcept {
     total.frames_copied += log.frames_copied;
     total.frames_reused += log.frames_reused;
     total.lines_copied += log.lines_copied;
+    total.runs_copied += log.runs_copied;
     total.bytes_moved += 2 * log.lines_copied * line_size;
     total.frames_allocated += log.frames_copied;
   }

@@ -77,6 +77,8 @@ line_mask page_runner::run(const plan_node& node, const plan_operation& op, std:
                            line_mask mask) noexcept {
   const resolved_operation& body = plan_.operations[node.operation];
   const std::uint32_t slot = node.slot + page;
+  // Before the address: see `changes_in_place`.
+  const bool changes_in_place = in_place(slot, op.page);
   std::byte* const current = address(slot, op.page);
   line_task task{current, current, mask, 64, 0};
   if (page + 1 == op.page_count) {
@@ -85,7 +87,6 @@ line_mask page_runner::run(const plan_node& node, const plan_operation& op, std:
   }
   ++counters_.pages_recomputed;
   line_mask changed = 0;
-  const bool changes_in_place = in_place(slot, op.page);
   std::uint64_t* const tracked = tracked_page(node, op, page);
   if (changes_in_place && tracked == nullptr) {
     changed = compute(node, op, body, page, task);

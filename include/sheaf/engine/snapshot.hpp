@@ -64,6 +64,7 @@ struct view_source {
   std::uint32_t page_count = 0;
   std::uint64_t length = 0;
   page_class page = page_class::b64;
+  bool contiguous = false;
   std::shared_ptr<fork_version> branch = nullptr;  ///< the fork's state; null: the engine's
 
   /// The bytes of page `index`, which is below `page_count`.
@@ -125,6 +126,18 @@ class view {
     return {reinterpret_cast<const T*>(source_.page_bytes(index)), static_cast<std::size_t>(count)};
   }
   std::span<const T> page(std::uint32_t index) const&& = delete;
+
+  /// All elements as one span over the frames themselves, of a `layout::contiguous` array;
+  /// `unsupported` for a paged one of more than one page. O(1), no copy.
+  [[nodiscard]] result<std::span<const T>> flat() const& noexcept {
+    if (!source_.contiguous && source_.page_count > 1) {
+      return status(status_code::unsupported, subsystem::engine,
+                    "the array is paged; declare it with layout::contiguous for one flat span");
+    }
+    return std::span<const T>(reinterpret_cast<const T*>(source_.page_bytes(0)),
+                              static_cast<std::size_t>(source_.length));
+  }
+  result<std::span<const T>> flat() const&& = delete;
 
   /// Element `index`; `out_of_range` past the end.
   [[nodiscard]] result<T> at(std::uint64_t index) const noexcept {

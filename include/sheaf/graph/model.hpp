@@ -38,15 +38,27 @@ enum class evaluation : std::uint8_t {
   lazy,   ///< computed when a snapshot reads it; no eager array may read it
 };
 
+/// How an array's pages lie in memory.
+enum class layout : std::uint8_t {
+  paged,       ///< each by itself, changed page by page; a view is a range of pages
+  contiguous,  ///< side by side: `view::flat` is one span. Takes twice the memory as soon as a
+               ///< snapshot is open while it changes: two whole versions take turns, catching up by
+               ///< the lines that differ. A third version pinned at once costs a copy of everything
+               ///< (`work_counters::runs_copied`).
+};
+
 struct array_options {
   std::optional<page_class> page = {};  ///< default: the smallest that holds the array, at most 4
                                         ///< KiB
+  sheaf::layout layout = sheaf::layout::paged;
 };
 struct derive_options {
   evaluation when = evaluation::eager;
   /// Default: that of the operand with the largest pages among those that meet the result element
   /// by element; without one as in `array_options`.
   std::optional<page_class> page = {};
+  /// Contiguous: not for lazy arrays.
+  sheaf::layout layout = sheaf::layout::paged;
 };
 
 /// The page class an array of `length` elements gets by default.

@@ -52,6 +52,7 @@ struct array_record {
   page_class page;
   array_kind kind;
   bool lazy;
+  bool contiguous = false;    ///< its pages lie side by side
 };
 static_assert(sizeof(array_record) == 32);
 

@@ -136,6 +136,7 @@ struct plan {
   std::vector<index_table> tables;
   std::vector<std::uint32_t> hosts;              ///< ids of host functions in the model
   std::vector<std::uint64_t> constants;          ///< of weights, bit patterns
+  std::vector<std::uint32_t> contiguous;         ///< producers whose pages lie side by side, rising
   std::uint32_t slot_count = 0;
   std::uint32_t eager_node_count = 0;
 

@@ -119,7 +119,12 @@ class page_allocator {
   [[nodiscard]] frame_id allocate(page_class size) noexcept;
   /// As `allocate`, with every byte zero.
   [[nodiscard]] frame_id allocate_zeroed(page_class size) noexcept;
-  /// Gives a frame back. Cannot fail; makes no system call.
+  /// `count` frames with consecutive ids, every byte zero; the first of them. They come from the
+  /// fresh part alone, so a caller that gives runs back one by one uses up address space: keep and
+  /// reuse them. `no_frame` as `allocate`.
+  [[nodiscard]] frame_id allocate_run(page_class size, std::uint32_t count) noexcept
+      SHEAF_EXCLUDES(grow_mutex_);
+  /// Gives a frame back, also one of a run. Cannot fail; makes no system call.
   void deallocate(page_class size, frame_id frame) noexcept;
 
   /// Promises that the next `frames` calls of `allocate_reserved(size)`, by any threads, succeed.

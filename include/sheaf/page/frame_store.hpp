@@ -30,22 +30,27 @@
 ///  2. `copy-on-write`: a frame changes in place only if its birth is after the newest pinned
 ///     epoch. Then no snapshot sees it.
 ///  3. `frame-has-one-place`: a frame is current, superseded, spare, in limbo or free; never two.
-///  4. A frame leaves its chain before it is reused, and is reused only after a moment without
+///  4. A *run* is the pages of a contiguous array: its frames have consecutive ids (an *extent*), and
+///     all pages of a run are replaced together, by its other extent (ping-pong: the lines that
+///     differ are copied) or, where a pin still sees that one, by a further extent (a counted copy
+///     of everything).
+///  5. A frame leaves its chain before it is reused, and is reused only after a moment without
 ///     walkers (`pin_registry::is_walked`); until then it is in limbo.
-///  5. A pinned epoch s finds its version: the first frame of the chain with birth <= s. If it is
+///  6. A pinned epoch s finds its version: the first frame of the chain with birth <= s. If it is
 ///     the current one, one acquire load finds it without a walk: a frame reused meanwhile has a
 ///     birth after s and sends the reader to the walk.
-///  6. `old-tables-hold`: an old table is never written. Its entries are frames that are visible at
+///  7. `old-tables-hold`: an old table is never written. Its entries are frames that are visible at
 ///     its last epoch, and while it lives that epoch counts as pinned wherever it is decided what
 ///     is kept. So they stay in their chains, and a reader of one of its epochs that starts there
 ///     meets every older version it can see. A frame may still change in place under an old table:
 ///     then no pin sees it, and readers walk past it.
-///  7. A superseded frame is reached from the table, or from its page's grave; never from both.
+///  8. A superseded frame is reached from the table, or from its page's grave; never from both.
 ///
 /// Thread safety: `visible` from any thread that holds the pin. The rest belongs to the committer;
 /// `replace` may run on several of its workers at once for different slots, each with its own log.
-/// Cost: 24 B of metadata a frame, 4 B a slot; another table O(slots). `replace` copies the lines it is not told will be
-/// overwritten, or with a spare only those that differ.
+/// Cost: 24 B of metadata a frame, 4 B a slot; another table O(slots). `replace` copies the lines it
+/// is not told will be overwritten, or with a spare only those that differ; for a run it costs
+/// O(pages) besides.
 #pragma once
 
 #include <atomic>
@@ -61,6 +66,7 @@
 #include <sheaf/base/result.hpp>
 #include <sheaf/memory/page_allocator.hpp>
 #include <sheaf/memory/virtual_arena.hpp>
+#include <sheaf/page/frame_runs.hpp>
 #include <sheaf/page/pin_registry.hpp>
 
 namespace sheaf::inline v0 {
@@ -90,8 +96,10 @@ struct slot_run {
 struct page_run {
   std::uint32_t slot, count;
   page_class page;
+  bool contiguous = false;  ///< fresh: one extent
 };
-/// From one page table to the next. Each old slot that has a frame is in `kept` or in `buried`.
+/// From one page table to the next. Each old slot that has a frame is in `kept` or in `buried`; the
+/// pages of a contiguous array together.
 struct table_change {
   std::uint32_t slot_count = 0;   ///< of the new table
   std::vector<slot_run> kept;
@@ -113,6 +121,7 @@ struct frame_log {
   std::uint64_t frames_copied = 0;    ///< pages copied into a frame from the allocator
   std::uint64_t frames_reused = 0;    ///< pages brought up to date in their spare
   std::uint64_t lines_copied = 0;     ///< lines copied for either
+  std::uint64_t runs_copied = 0;      ///< contiguous arrays copied whole, for a third version
 
   void clear() noexcept;
 };
@@ -128,6 +137,11 @@ class frame_store {
   /// Gives `slot` its first frame, all zero, born at `birth`.
   [[nodiscard]] status create_page(std::uint32_t slot, page_class page,
                                    std::uint64_t birth = 1) noexcept;
+
+  /// Gives `count` slots from `slot` on their first frames: one extent, all zero, born at
+  /// `birth`.
+  [[nodiscard]] status create_run(std::uint32_t slot, std::uint32_t count, page_class page,
+                                  std::uint64_t birth = 1) noexcept;
 
   /// The page table. Workers read it plainly between their own stores.
   [[nodiscard]] const std::uint32_t* frames() const noexcept { return table_.get(); }
@@ -153,17 +167,23 @@ class frame_store {
                                std::span<frame_log* const> logs) noexcept;
 
   [[nodiscard]] bool all_in_place() const noexcept { return newest_pinned_ == 0; }
+  /// Read it before the page's address: a worker may replace a whole run, this page included.
   [[nodiscard]] bool changes_in_place(std::uint32_t slot, page_class page) const noexcept {
+    if (SHEAF_UNLIKELY(!runs_.is_empty())) return run_changes_in_place(slot, page);
     return meta(page, table_[slot]).birth > newest_pinned_;
   }
-  /// Counts `slot` where this commit would have to replace it.
-  void add_demand(std::uint32_t slot, page_class page, frame_demand& to) const noexcept {
+  /// True where runs exist: their differences must be noted, and exact demands counted.
+  [[nodiscard]] bool has_runs() const noexcept { return !runs_.is_empty(); }
+  /// Counts `slot` where this commit would have to replace it; of a run, all its pages.
+  void add_demand(std::uint32_t slot, page_class page, frame_demand& to) noexcept {
     if (changes_in_place(slot, page)) return;
+    if (SHEAF_UNLIKELY(!runs_.is_empty()) && add_run_demand(slot, to)) return;
     ++to.replaced[static_cast<unsigned>(page)];
     to.with_spare[static_cast<unsigned>(page)] += meta(page, table_[slot]).spare != none;
   }
   /// Gives `slot` a frame of this commit and returns its address. Lines outside `overwritten` hold
-  /// the old content; those inside hold anything.
+  /// the old content; those inside hold anything. Of a run, all pages are replaced at once; a page
+  /// that has its frame of this commit already keeps it.
   std::byte* replace(std::uint32_t slot, page_class page, line_mask overwritten,
                      frame_log& log) noexcept;
   /// Adds to the difference between a page's frame and its spare; where spares are kept, the
@@ -237,6 +257,7 @@ class frame_store {
     std::shared_ptr<const table_change> change;
     std::vector<std::uint32_t> place;  ///< by old slot: new slot, or the grave of a buried page
     std::vector<bool> is_buried;       ///< by old slot
+    std::vector<std::uint32_t> runs_before;  ///< first slots of contiguous arrays
   };
   /// Superseded frames whose newest pin is `pin` (0: only an opening pin protects them).
   struct bucket {
@@ -255,6 +276,8 @@ class frame_store {
   [[nodiscard]] status create_fresh(const table_change& change, std::uint64_t epoch) noexcept;
   void free_fresh(const page_run& run, std::uint32_t count) noexcept;
   void dig_graves() noexcept;
+  void move_runs() noexcept;
+  void move_runs_back() noexcept;
   void scan_all(const pin_registry& pins) noexcept;
   [[nodiscard]] std::uint32_t* link_to(const frame_swap& swap) noexcept;
   void keep(const frame_swap& swap, std::uint64_t pin);
@@ -262,6 +285,12 @@ class frame_store {
   void sort_out(const frame_swap& swap, const pin_view& pins, bool is_new, bool keep_spares);
   void release_unlinked(const pin_registry& pins) noexcept;
   void roll_back_one(frame_log& log) noexcept;
+  [[nodiscard]] bool run_changes_in_place(std::uint32_t slot, page_class page) const noexcept;
+  bool add_run_demand(std::uint32_t slot, frame_demand& to) noexcept;
+  void replace_run(frame_run& run, frame_log& log) noexcept;
+  void install(std::uint32_t slot, page_class page, std::uint32_t fresh, line_mask carried,
+               frame_log& log) noexcept;
+  void free_frame(page_class page, std::uint32_t frame) noexcept;
   void settle_log(const frame_log& log) noexcept;
   void unreserve_rest() noexcept;
 
@@ -277,6 +306,7 @@ class frame_store {
   std::uint64_t epoch_ = 0;
   std::uint64_t newest_pinned_ = 0;
   std::uint64_t reserved_[page_class_count] = {};
+  frame_runs runs_;
   std::vector<bucket> buckets_;             ///< rising by pin
   std::vector<frame_swap> to_spare_;        ///< unlinked, to become spares
   std::vector<limbo_frame> limbo_;          ///< unlinked, to be freed

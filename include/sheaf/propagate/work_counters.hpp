@@ -24,6 +24,7 @@ struct work_counters {
   std::uint64_t frames_copied = 0;          ///< copy-on-write of a page into a new frame
   std::uint64_t frames_reused = 0;          ///< copy-on-write by catching up a spare frame
   std::uint64_t lines_copied = 0;           ///< lines carried over by either
+  std::uint64_t runs_copied = 0;            ///< contiguous arrays copied whole, for a third version
   std::uint64_t bytes_moved = 0;            ///< bytes read and written by bodies, apply and copies
   std::uint64_t frames_allocated = 0;       ///< frames taken from the allocator
 
@@ -42,6 +43,7 @@ struct work_counters {
     frames_copied += other.frames_copied;
     frames_reused += other.frames_reused;
     lines_copied += other.lines_copied;
+    runs_copied += other.runs_copied;
     bytes_moved += other.bytes_moved;
     frames_allocated += other.frames_allocated;
     return *this;
