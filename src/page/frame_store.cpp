@@ -331,12 +331,20 @@ void frame_store::sort_out(const frame_swap& swap, const pin_view& pins, bool is
     return;
   }
   unlink(swap);
-  if (is_new && !swap.buried &&
-      (keep_spares || (!runs_.is_empty() && runs_.find(swap.slot) != nullptr))) {
+  if ((is_new && keep_spares && !swap.buried) || can_be_run_spare(swap)) {
     to_spare_.push_back(swap);
   } else {
     limbo_.push_back({swap.page, swap.old_frame});
   }
+}
+
+/// Of a run the frame before the current one becomes its spare whenever its last reader leaves.
+bool frame_store::can_be_run_spare(const frame_swap& swap) const noexcept {
+  if (SHEAF_LIKELY(runs_.is_empty()) || swap.buried || runs_.find(swap.slot) == nullptr) {
+    return false;
+  }
+  const frame_meta& newest = meta(swap.page, table_[swap.slot]);
+  return newest.birth == swap.superseded && newest.spare == none;
 }
 
 void frame_store::keep(const frame_swap& swap, std::uint64_t pin) {

@@ -124,19 +124,21 @@ status executor::state::propagate() {
   finish_level(0, tally_sources());
   const std::uint32_t level_count = static_cast<std::uint32_t>(graph_.levels.size());
   if (level_count < 2) return {};
-  std::uint32_t cursor = 1;  // level
-  while (cursor < level_count) {
-    const std::uint32_t slot = dirty_.next(graph_.levels[cursor].slot_begin);
-    std::uint32_t level = level_count;
-    if (slot < graph_.levels.back().slot_end) {
-      level = slot < graph_.levels[cursor].slot_end ? cursor : level_of(slot);
-    }
-    level = std::min(level, pulled_.next(cursor));
-    if (level >= level_count) break;
+  for (std::uint32_t level = next_level(1); level < level_count; level = next_level(level + 1)) {
     SHEAF_TRY(run_level(level, choose(level)));
-    cursor = level + 1;
   }
   return {};
+}
+
+std::uint32_t executor::state::next_level(std::uint32_t from) noexcept {
+  const std::uint32_t level_count = static_cast<std::uint32_t>(graph_.levels.size());
+  if (from >= level_count) return level_count;
+  const std::uint32_t slot = dirty_.next(graph_.levels[from].slot_begin);
+  std::uint32_t level = level_count;
+  if (slot < graph_.levels.back().slot_end) {
+    level = slot < graph_.levels[from].slot_end ? from : level_of(slot);
+  }
+  return std::min(level, pulled_.next(from));
 }
 
 void executor_schedule::find_runs(const resolved_plan& plan) {
@@ -215,10 +217,18 @@ std::uint64_t executor::state::work_estimate(const plan_level& level,
 
 status executor::state::run_level(std::uint32_t index, direction how, host_calls calls) {
   const plan_level& level = graph_.levels[index];
+  level_tally tally;
+  begin_level(index, how, calls);
+  run_slots(level, level.slot_begin, level.slot_end, how, tally);
+  SHEAF_TRY(end_level(index, how, calls, tally));
+  finish_level(index, tally);
+  return {};
+}
+
+void executor::state::begin_level(std::uint32_t index, direction how, host_calls calls) {
   counters_.levels_pushed += how == direction::marked;
   counters_.levels_pulled += how == direction::pull;
   counters_.levels_full += how == direction::full;
-  level_tally tally;
   const std::uint32_t special = schedule_->level_has_pushed_only[index];
   if (special != no_index && how != direction::marked && calls == host_calls::marked) {
     for (const std::uint32_t index_of_node : schedule_->pushed_only[special]) {
@@ -227,24 +237,35 @@ status executor::state::run_level(std::uint32_t index, direction how, host_calls
     }
   }
   for (auto& runner : runners_) runner->set_whole(calls == host_calls::all);
+}
+
+void executor::state::run_slots(const plan_level& level, std::uint32_t begin, std::uint32_t end,
+                                direction how, level_tally& tally) {
   if (pool_ && work_estimate(level, how) >= parallel_work_min) {
-    run_parallel(level, how, tally);
+    run_parallel(level, begin, end, how, tally);
   } else {
-    run_range(*runners_[0], level, level.slot_begin, level.slot_end, how, tally);
+    run_range(*runners_[0], level, begin, end, how, tally);
   }
+}
+
+status executor::state::end_level(std::uint32_t index, direction how, host_calls calls,
+                                  level_tally& tally) {
+  const plan_level& level = graph_.levels[index];
+  const std::uint32_t special = schedule_->level_has_pushed_only[index];
   if (how != direction::marked && level.slot_end > level.slot_begin) {
     dirty_.summarize(level.slot_begin >> 6, ((level.slot_end - 1) >> 6) + 1);
   }
   if (special != no_index) SHEAF_TRY(run_hosts(index, calls, tally));
   if (branch_ != nullptr && branch_->has_failed()) return branch_->failure();
-  finish_level(index, tally);
   return {};
 }
 
-void executor::state::run_parallel(const plan_level& level, direction how, level_tally& tally) {
+void executor::state::run_parallel(const plan_level& level, std::uint32_t begin,
+                                   std::uint32_t end, direction how, level_tally& tally) {
   struct job {
     state* self;
     const plan_level* level;
+    std::uint32_t begin, end;
     direction how;
     std::vector<level_tally> tallies;
     // oneTBB orders the ranges between the call and its return; these say it where thread sanitizer
@@ -252,19 +273,20 @@ void executor::state::run_parallel(const plan_level& level, direction how, level
     std::atomic<std::uint32_t> begun{0};
     std::atomic<std::uint32_t> ended{0};
   };
-  job shared{this, &level, how, std::vector<level_tally>(runners_.size())};
+  if (begin >= end) return;
+  job shared{this, &level, begin, end, how, std::vector<level_tally>(runners_.size())};
   shared.begun.store(1, std::memory_order_release);  // pairs with the load of each range
-  const std::uint32_t first_word = level.slot_begin >> 6;
-  const std::uint32_t last_word = ((level.slot_end - 1) >> 6) + 1;
+  const std::uint32_t first_word = begin >> 6;
+  const std::uint32_t last_word = ((end - 1) >> 6) + 1;
   const auto grain = std::max<std::uint32_t>(
       1, (last_word - first_word) / static_cast<std::uint32_t>(runners_.size() * 8));
   pool_->run(first_word, last_word, grain, &shared,
-             [](void* context, unsigned worker, std::uint32_t begin, std::uint32_t end) {
+             [](void* context, unsigned worker, std::uint32_t first, std::uint32_t last) {
                job& mine = *static_cast<job*>(context);
                (void)mine.begun.load(std::memory_order_acquire);  // pairs with the store above
                mine.self->run_range(*mine.self->runners_[worker], *mine.level,
-                                    std::max(begin << 6, mine.level->slot_begin),
-                                    std::min(end << 6, mine.level->slot_end), mine.how,
+                                    std::max(first << 6, mine.begin),
+                                    std::min(last << 6, mine.end), mine.how,
                                     mine.tallies[worker]);
                mine.ended.fetch_add(1, std::memory_order_release);  // pairs with the load below
              });
@@ -438,25 +460,33 @@ level_tally executor::state::tally_sources() noexcept {
 }
 
 void executor::state::finish_level(std::uint32_t index, const level_tally& tally) noexcept {
+  if (pushes(index, tally)) push_level(index);
+}
+
+/// True where a level's changed pages are to mark what they reach; else the levels that read it, if
+/// any, will pull.
+bool executor::state::pushes(std::uint32_t index, const level_tally& tally) noexcept {
   const plan_level& level = graph_.levels[index];
-  if (tally.pages == 0 || level.consumer_begin == level.consumer_end) return;
+  if (tally.pages == 0 || level.consumer_begin == level.consumer_end) return false;
   const std::uint64_t pages = level.slot_end - level.slot_begin;
   const std::uint64_t marks = tally.pages * level.fan_out / std::max<std::uint64_t>(pages, 1);
-  if (marks * push_weight < schedule_->consumer_fan_in[index]) {
-    push_level(index);
-    return;
-  }
+  if (marks * push_weight < schedule_->consumer_fan_in[index]) return true;
   for (std::uint32_t i = level.consumer_begin; i < level.consumer_end; ++i) {
     pulled_.insert(graph_.consumers[i]);
   }
+  return false;
 }
 
 void executor::state::push_level(std::uint32_t index) noexcept {
+  push_slots(index, graph_.levels[index].slot_begin, graph_.levels[index].slot_end);
+}
+
+void executor::state::push_slots(std::uint32_t index, std::uint32_t begin,
+                                 std::uint32_t end) noexcept {
   const plan_level& level = graph_.levels[index];
   std::uint32_t at = level.segment_begin;
   const std::uint32_t sources = graph_.source_count();
-  for (std::uint32_t slot = dirty_.next(level.slot_begin); slot < level.slot_end;
-       slot = dirty_.next(slot + 1)) {
+  for (std::uint32_t slot = dirty_.next(begin); slot < end; slot = dirty_.next(slot + 1)) {
     at = segment_of(level, slot, at);
     const place here = place_in(graph_.segments[at], slot);
     // At level 0 a segment's nodes are sources: its numbers are producers already.

@@ -9,6 +9,7 @@
 namespace sheaf::inline v0 {
 
 void executor::state::clear(bool note) noexcept {
+  cursor_ = {};
   const std::uint32_t sources_end = plan_->any_tracked_source ? graph_.levels[0].slot_end : 0;
   dirty_.drain([&](std::uint32_t slot) {
     if (slot < sources_end) forget_written(slot);
@@ -142,6 +143,9 @@ line_mask* executor::masks() noexcept { return state_->masks_.get(); }
 void executor::mark(std::uint32_t slot) noexcept { state_->dirty_.insert(slot); }
 void executor::note_written(const delta& changes) noexcept { state_->note_written(changes); }
 status executor::propagate() { return state_->propagate(); }
+result<progress> executor::propagate_until(std::chrono::steady_clock::time_point until) {
+  return state_->propagate_until(until);
+}
 status executor::recompute() { return state_->recompute(); }
 status executor::rehearse() { return state_->rehearse(); }
 frame_demand executor::count_cone() noexcept { return state_->count_cone(); }

@@ -2,6 +2,7 @@
 /// The executor's insides: see include/sheaf/propagate/executor.hpp for the whole.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -57,6 +58,7 @@ struct executor::state {
         executor_pages pages);
 
   status propagate();
+  result<progress> propagate_until(std::chrono::steady_clock::time_point until);
   status recompute();
   status rehearse();
   frame_demand count_cone() noexcept;
@@ -71,7 +73,14 @@ struct executor::state {
   [[nodiscard]] bool is_mostly_dirty(const plan_level& level) noexcept;
   status run_level(std::uint32_t level, direction how, host_calls calls = host_calls::marked);
   status run_hosts(std::uint32_t level, host_calls calls, level_tally& tally);
-  void run_parallel(const plan_level& level, direction how, level_tally& tally);
+  /// The next level from `from` on that marks reach, or the number of levels.
+  [[nodiscard]] std::uint32_t next_level(std::uint32_t from) noexcept;
+  void begin_level(std::uint32_t level, direction how, host_calls calls);
+  void run_slots(const plan_level& level, std::uint32_t begin, std::uint32_t end, direction how,
+                 level_tally& tally);
+  status end_level(std::uint32_t level, direction how, host_calls calls, level_tally& tally);
+  void run_parallel(const plan_level& level, std::uint32_t begin, std::uint32_t end, direction how,
+                    level_tally& tally);
   void run_range(page_runner& runner, const plan_level& level, std::uint32_t begin,
                  std::uint32_t end, direction how, level_tally& tally) noexcept;
   void run_marked(page_runner& runner, const plan_level& level, std::uint32_t begin,
@@ -91,7 +100,9 @@ struct executor::state {
                                    std::uint32_t slot, direction how) noexcept;
   [[nodiscard]] std::uint64_t work_estimate(const plan_level& level, direction how) const noexcept;
   void finish_level(std::uint32_t level, const level_tally& tally) noexcept;
+  [[nodiscard]] bool pushes(std::uint32_t level, const level_tally& tally) noexcept;
   void push_level(std::uint32_t level) noexcept;
+  void push_slots(std::uint32_t level, std::uint32_t begin, std::uint32_t end) noexcept;
   [[nodiscard]] level_tally tally_sources() noexcept;
 
   /// The node (at level 0 the source) and page a slot stands for.
@@ -121,6 +132,18 @@ struct executor::state {
   dirty_set pulled_;                 ///< levels that will pull
   std::unique_ptr<std::uint64_t[]> changed_elements_;  ///< of lines in the masks of tracked nodes
   dirty_map map_;
+
+  /// Where `propagate_until` stopped.
+  struct cursor {
+    enum class stage : std::uint8_t { begin, run, push, idle };
+    stage at = stage::idle;
+    direction how = direction::marked;
+    std::uint32_t level = 0;
+    std::uint32_t slot = 0;   ///< of `level`: the next to run, or to push
+    std::uint32_t chunk = 1;  ///< slots between two looks at the clock
+    level_tally tally;
+  };
+  cursor cursor_;
 
   std::vector<std::unique_ptr<page_runner>> runners_;
   std::vector<frame_log*> logs_;

@@ -1,6 +1,6 @@
 /// \file
-/// Contiguous arrays: one flat span at every epoch, two versions that take turns, and promise P2 for
-/// them, beside a paged twin that must hold the same bits.
+/// Contiguous arrays: one flat span at every epoch, two versions that take turns, and promise P2
+/// for them, beside a paged twin that must hold the same bits.
 
 #include "engine/support.hpp"
 

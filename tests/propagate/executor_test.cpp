@@ -227,5 +227,59 @@ TEST(Executor, AChangedElementOfASourceReachesOnlyItsOwnReaders) {
   r.expect_quiet();
 }
 
+TEST(Executor, StoppedAtEveryChunkAndResumedItDoesTheSameWork) {
+  for (const unsigned threads : {1u, 3u}) {
+    model m;
+    const unsigned width = 300;
+    std::vector<array<float>> sources, products, sums;
+    for (unsigned i = 0; i < width; ++i) sources.push_back(m.source<float>("", 128));
+    for (unsigned i = 0; i < width; ++i) {
+      products.push_back(m.derive("", sources[i] * sources[i * 7919u % width]));
+    }
+    for (unsigned i = 0; i < width; ++i) {
+      sums.push_back(m.derive("", combine(semiring_id::sum_product,
+                                          {products[i], products[(i + 1) % width]})));
+    }
+    const auto picked = m.derive("", gather(sums[0], {1, 5, 127}));
+    const auto total = m.derive("", sum(picked));
+    (void)m.derive("", total + element_of(sums[7], 3));
+    rig whole(m, threads), pieces(m, threads);
+    unsigned stops = 0;
+    for (unsigned round = 1; round <= 6; ++round) {
+      const unsigned step = round % 2 == 0 ? 1 : 60;  // most of it, and some of it
+      for (unsigned i = 0; i < width; i += step) {
+        whole.set(sources[i], i % 128, static_cast<float>(i % 9 + round));
+        pieces.set(sources[i], i % 128, static_cast<float>(i % 9 + round));
+      }
+      EXPECT_TRUE(whole.propagate() == pieces.propagate_in_pieces(stops)) << "round " << round;
+      EXPECT_TRUE(whole.image() == pieces.image()) << "round " << round;
+      pieces.expect_quiet();
+    }
+    EXPECT_GT(stops, 60u);
+    pieces.expect_glued();
+  }
+}
+
+TEST(Executor, DiscardedInTheMiddleOfALevelNothingStaysMarked) {
+  model m;
+  const auto a = m.source<float>("a", 200 * 16);
+  for (unsigned i = 0; i < 200; ++i) (void)m.derive("", a * static_cast<float>(i));
+  rig r(m);
+  bool is_done = false;
+  for (unsigned stops = 1; !is_done; stops += 2) {
+    for (unsigned i = 0; i < 3200; i += 16) r.set(a, i, static_cast<float>(stops));
+    r.frames().begin_commit(r.epoch() + 1, 0);
+    for (unsigned i = 0; i < stops && !is_done; ++i) {
+      const auto ran = r.run().propagate_until(std::chrono::steady_clock::now());
+      ASSERT_TRUE(ran);
+      is_done = *ran == progress::done;
+    }
+    (void)r.run().take_counters();
+    r.run().discard();
+    r.expect_quiet();
+    ASSERT_EQ(r.propagate().lines_recomputed, 0u) << "after " << stops;
+  }
+}
+
 }  // namespace
 }  // namespace propagate_test

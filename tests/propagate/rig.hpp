@@ -58,6 +58,18 @@ class rig {
     executor_->finish(false);
     return executor_->take_counters();
   }
+  /// The same, stopped at every look at the clock and taken up again; `stops` counts.
+  work_counters propagate_in_pieces(unsigned& stops) {
+    frames_->begin_commit(++epoch_, 0);
+    for (;;) {
+      const auto ran = executor_->propagate_until(std::chrono::steady_clock::now());
+      EXPECT_TRUE(ran) << ran.error().message();
+      if (!ran || *ran == progress::done) break;
+      ++stops;
+    }
+    executor_->finish(false);
+    return executor_->take_counters();
+  }
   work_counters recompute() {
     frames_->begin_commit(++epoch_, 0);
     const status done = executor_->recompute();

@@ -7,7 +7,8 @@
 /// for single pages) or free.
 ///
 /// Invariants
-///  1. All frames of an extent share their birth and the moment they were superseded, so they become
+///  1. All frames of an extent share their birth and the moment they were superseded, so they
+///  become
 ///     free together; until the last one is, the extent is not free.
 ///  2. Extents are never given back one by one: the allocator could not put them together again.
 ///     A run keeps its free extents; as many as it ever had versions pinned at once. When its array

@@ -30,7 +30,8 @@
 ///  2. `copy-on-write`: a frame changes in place only if its birth is after the newest pinned
 ///     epoch. Then no snapshot sees it.
 ///  3. `frame-has-one-place`: a frame is current, superseded, spare, in limbo or free; never two.
-///  4. A *run* is the pages of a contiguous array: its frames have consecutive ids (an *extent*), and
+///  4. A *run* is the pages of a contiguous array: its frames have consecutive ids (an *extent*),
+///  and
 ///     all pages of a run are replaced together, by its other extent (ping-pong: the lines that
 ///     differ are copied) or, where a pin still sees that one, by a further extent (a counted copy
 ///     of everything).
@@ -48,8 +49,8 @@
 ///
 /// Thread safety: `visible` from any thread that holds the pin. The rest belongs to the committer;
 /// `replace` may run on several of its workers at once for different slots, each with its own log.
-/// Cost: 24 B of metadata a frame, 4 B a slot; another table O(slots). `replace` copies the lines it
-/// is not told will be overwritten, or with a spare only those that differ; for a run it costs
+/// Cost: 24 B of metadata a frame, 4 B a slot; another table O(slots). `replace` copies the lines
+/// it is not told will be overwritten, or with a spare only those that differ; for a run it costs
 /// O(pages) besides.
 #pragma once
 
@@ -286,6 +287,7 @@ class frame_store {
   void release_unlinked(const pin_registry& pins) noexcept;
   void roll_back_one(frame_log& log) noexcept;
   [[nodiscard]] bool run_changes_in_place(std::uint32_t slot, page_class page) const noexcept;
+  [[nodiscard]] bool can_be_run_spare(const frame_swap& swap) const noexcept;
   bool add_run_demand(std::uint32_t slot, frame_demand& to) noexcept;
   void replace_run(frame_run& run, frame_log& log) noexcept;
   void install(std::uint32_t slot, page_class page, std::uint32_t fresh, line_mask carried,

@@ -26,6 +26,7 @@
 /// skipped by the summary of the dirty set.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -43,6 +44,8 @@ namespace sheaf::inline v0 {
 
 struct resolved_plan;
 struct executor_schedule;
+
+enum class progress : std::uint8_t { done, suspended };
 
 struct executor_options {
   isa set = isa::scalar;
@@ -101,6 +104,11 @@ class executor {
   /// Runs every level the marks reach. A host function's failure comes back with the array's name;
   /// the caller then rolls frames back and calls `discard`.
   [[nodiscard]] status propagate();
+  /// As `propagate`, but stops once `until` has passed, between two pages; a later call goes on
+  /// from there. What was changed by then is not for readers: nothing must change in place. Looks
+  /// at the clock about every five microseconds of work, so it passes `until` by that, or by one
+  /// page or one operator that runs whole (host functions) where that takes longer.
+  [[nodiscard]] result<progress> propagate_until(std::chrono::steady_clock::time_point until);
   /// Runs every level whole, whatever is marked.
   [[nodiscard]] status recompute();
   /// The same where every page is visible to somebody (nothing changes in place), and drops what

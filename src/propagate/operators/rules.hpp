@@ -1,7 +1,7 @@
 /// \file
-/// What an operator kind is to the executor: a *dirty map* (from changed lines of an operand to what
-/// of a result must be recomputed) and a *body* (how that is done). One entry per kind that lives in
-/// this folder; expressions, combine, folds and host functions are the executor's own.
+/// What an operator kind is to the executor: a *dirty map* (from changed lines of an operand to
+/// what of a result must be recomputed) and a *body* (how that is done). One entry per kind that
+/// lives in this folder; expressions, combine, folds and host functions are the executor's own.
 ///
 /// A kind is added by a file here that defines its entry, one line in rules.cpp, its enumerator in
 /// plan.hpp, its definition in src/graph/definitions, and bodies per instruction set in
