@@ -96,7 +96,8 @@ status frame_store::create_run(std::uint32_t slot, std::uint32_t count, page_cla
                   "no memory to keep track of a contiguous array's versions");
   }
   for (std::uint32_t i = 0; i < count; ++i) {
-    meta(page, index_of(first) + i) = {.birth = birth, .difference = 0, .older = none, .spare = none};
+    meta(page, index_of(first) + i) = {
+        .birth = birth, .difference = 0, .older = none, .spare = none};
     table_[slot + i] = index_of(first) + i;
   }
   return {};
@@ -170,7 +171,8 @@ status frame_store::reserve(const frame_demand& demand,
                        static_cast<unsigned long long>(pages));
   }
   for (frame_run& run : runs_.all()) {
-    if (!run.is_wanted || run.slot == none || meta(run.page, table_[run.slot]).spare != none) continue;
+    if (!run.is_wanted || run.slot == none) continue;
+    if (meta(run.page, table_[run.slot]).spare != none) continue;
     if (status got = runs_.prepare(run, *allocator_); !got.is_ok()) {
       runs_.put_back();
       return got;
