@@ -1,5 +1,7 @@
 #include <sheaf/graph/line_program.hpp>
 
+#include <sheaf/base/status.hpp>
+
 namespace sheaf::inline v0 {
 namespace {
 

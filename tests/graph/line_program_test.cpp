@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include <sheaf/base/status.hpp>
 #include <sheaf/graph/line_program.hpp>
 
 namespace {

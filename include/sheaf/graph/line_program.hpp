@@ -17,9 +17,10 @@
 #include <vector>
 
 #include <sheaf/base/dtype.hpp>
-#include <sheaf/base/status.hpp>
 
 namespace sheaf::inline v0 {
+
+class status;
 
 /// What an instruction does, element by element; the meaning of each is its functor in
 /// `sheaf/algebra/elementwise.hpp`.

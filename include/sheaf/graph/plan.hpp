@@ -32,10 +32,9 @@
 #include <sheaf/base/id.hpp>
 #include <sheaf/base/line_mask.hpp>
 #include <sheaf/graph/line_program.hpp>
+#include <sheaf/graph/plan_node.hpp>
 
 namespace sheaf::inline v0 {
-
-inline constexpr std::uint32_t no_index = 0xffff'ffffu;
 
 enum class operator_kind : std::uint8_t {
   combine,       ///< result line = left fold of semiring plus over (value [times weight])
@@ -87,13 +86,6 @@ struct plan_operation {
   std::uint32_t manifest;       ///< program: compiled body of this shape, or no_index
   friend bool operator==(const plan_operation&, const plan_operation&) = default;
 };
-
-struct plan_node {
-  std::uint32_t slot;           ///< of the result's first page
-  std::uint32_t operation;
-  std::uint32_t operand_begin;  ///< into `operands`
-};
-static_assert(sizeof(plan_node) == 12);
 
 struct plan_source {
   std::uint32_t slot;

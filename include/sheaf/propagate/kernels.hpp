@@ -19,7 +19,7 @@
 #include <sheaf/base/isa.hpp>
 #include <sheaf/base/line_mask.hpp>
 #include <sheaf/graph/line_program.hpp>
-#include <sheaf/graph/plan.hpp>
+#include <sheaf/graph/plan_node.hpp>
 
 namespace sheaf::inline v0 {
 
