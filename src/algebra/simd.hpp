@@ -281,6 +281,7 @@ struct vec {
   using truth = native_mask;
   [[nodiscard]] SHEAF_HD static truth is_less(vec a, vec b) noexcept { return a.raw() < b.raw(); }
   [[nodiscard]] SHEAF_HD static truth is_equal(vec a, vec b) noexcept { return a.raw() == b.raw(); }
+  [[nodiscard]] SHEAF_HD static bool any(truth where) noexcept { return mask_of(where) != 0; }
   [[nodiscard]] SHEAF_HD static vec clamp(vec x, T low, T high) noexcept {
     if constexpr (float_element<T>) {
       // Of two that do not compare, the CPU's minimum and maximum give the second.

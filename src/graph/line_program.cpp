@@ -5,18 +5,6 @@
 namespace sheaf::inline v0 {
 namespace {
 
-bool fits(opcode op, dtype type) noexcept {
-  switch (op) {
-    case opcode::bit_and: case opcode::bit_or: case opcode::bit_xor: case opcode::bit_not:
-    case opcode::shl: case opcode::shr:
-      return !is_float(type);
-    case opcode::sqrt:
-      return is_float(type);
-    default:
-      return true;
-  }
-}
-
 /// Follows which register holds a value of which type.
 class verifier {
  public:
@@ -38,7 +26,7 @@ class verifier {
   const char* take(const instruction& step) noexcept {
     if (static_cast<unsigned>(step.op) >= opcode_count) return "no such opcode";
     if (!right_size(step.type)) return "result of another element size";
-    if (!fits(step.op, step.type)) return "the opcode does not take this type";
+    if (!supports(step.op, step.type)) return "the opcode does not take this type";
     if (step.reserved != 0) return "reserved byte is not zero";
     if (step.destination >= program_.register_count) return "destination is no register";
     if (step.op != opcode::cast && step.op != opcode::call && step.from_or_call != 0) {

@@ -5,7 +5,7 @@
 #include <rapidcheck/gtest.h>
 #include <cmath>
 #include <cstring>
-#include <sheaf/algebra/elementwise.hpp>
+#include <sheaf/algebra/elementwise_math.hpp>
 #include <sheaf/algebra/lane.hpp>
 
 #include "algebra/exact_fma.hpp"
@@ -236,7 +236,8 @@ static_assert(has_bit_and<std::uint8_t> && !has_bit_and<float> && !has_bit_and<l
 static_assert(has_square_root<float> && !has_square_root<std::int32_t>);
 static_assert(!op_and_::supports(dtype::f32) && op_and_::supports(dtype::u8));
 static_assert(!op_sqrt::supports(dtype::i64) && op_sqrt::supports(dtype::f64));
-static_assert(op_select::arity == 3 && op_neg::arity == 1 && all_ops::count == 21);
+static_assert(op_select::arity == 3 && op_neg::arity == 1 && scalar_ops::count == 21 &&
+              all_ops::count == 28);
 
 }  // namespace
 }  // namespace sheaf

@@ -153,7 +153,25 @@ def sin_of(terms, bits):
         r = sqrt(z)
         return (sin(r) / r - 1) / z
     return polynomial(at_zero(target, -mpf(1) / 6),
-                      at_zero(lambda z: z * sqrt(z) / sin(sqrt(z)), 0), 0, (pi / 4 * (1 + mpf(2) ** -10)) ** 2, list(range(terms)), bits)
+                      at_zero(lambda z: z * sqrt(z) / sin(sqrt(z)), 0), 0,
+                      (pi / 4 * (1 + mpf(2) ** -10)) ** 2, list(range(terms)), bits)
+
+
+def cos_rest_of(terms, bits):
+    """cos r = 1 - z / 2 + z^2 p(z), z = r^2, for |r| <= pi / 4: p. Relative error."""
+    return polynomial(at_zero(lambda z: (cos(sqrt(z)) - 1 + z / 2) / z ** 2, mpf(1) / 24),
+                      lambda z: z ** 2 / cos(sqrt(z)), 0, (pi / 4 * (1 + mpf(2) ** -10)) ** 2,
+                      list(range(terms)), bits)
+
+
+def log_rest_of(terms, bits):
+    """s = (m - 1) / (m + 1): log m = 2 s (1 + z (1/3 + z p(z))), z = s^2: p. Relative error."""
+    reach = ((ROOT - 1) / (ROOT + 1)) ** 2 * (1 + mpf(2) ** -20)
+    def target(z):
+        s = sqrt(z)
+        return ((atanh(s) / s - 1) / z - mpf(1) / 3) / z
+    return polynomial(at_zero(target, mpf(1) / 5), lambda z: z ** 2, 0, reach, list(range(terms)),
+                      bits)
 
 
 def cos_of(terms, bits):
@@ -176,8 +194,11 @@ POLYNOMIALS = {
     "erf_tail_f64": (lambda: erf_tail_of(18, 53, 0.90625, 6, 2.5), 53),
     "sin_f32": (lambda: sin_of(4, 53), 53),
     "cos_f32": (lambda: cos_of(5, 53), 53),
+    "sin_f64": (lambda: sin_of(6, 53), 53),
+    "cos_f64": (lambda: cos_rest_of(6, 53), 53),
     "pow_log_f32": (lambda: log_by_quotient_of(5, 53), 53),
     "pow_exp_f32": (lambda: exp_of(7, 53), 53),
+    "pow_log_f64": (lambda: log_rest_of(8, 53), 53),
 }
 
 

@@ -5,7 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <sheaf/algebra/elementwise.hpp>
+#include <sheaf/algebra/elementwise_math.hpp>
 #include <sheaf/algebra/semiring.hpp>
 #include <sheaf/base/dtype.hpp>
 

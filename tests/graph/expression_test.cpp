@@ -98,10 +98,19 @@ TEST_F(Expression, KnowsEveryFunction) {
   EXPECT_EQ(code(-a), lone(opcode::neg));
   EXPECT_EQ(code(abs(a)), lone(opcode::abs));
   EXPECT_EQ(code(sheaf::sqrt(a)), lone(opcode::sqrt));
+  EXPECT_EQ(code(exp(a)), lone(opcode::exp));
+  EXPECT_EQ(code(log(a)), lone(opcode::log));
+  EXPECT_EQ(code(tanh(a)), lone(opcode::tanh));
+  EXPECT_EQ(code(erf(a)), lone(opcode::erf));
+  EXPECT_EQ(code(sin(a)), lone(opcode::sin));
+  EXPECT_EQ(code(cos(a)), lone(opcode::cos));
+  EXPECT_EQ(code(pow(a, b)), two(opcode::pow));
+  EXPECT_EQ(code(pow(a, 2)), Steps({step(opcode::pow, f, 0, operand(0), constant(0), operand(0))}));
   EXPECT_EQ(code(fma(a, b, c)),
             Steps({step(opcode::fma, f, 0, operand(0), operand(1), operand(2))}));
   EXPECT_EQ(code(select(a, b, c)),
             Steps({step(opcode::select, f, 0, operand(0), operand(1), operand(2))}));
+  EXPECT_EQ(code(where(a, b, c)), code(select(a, b, c)));
 }
 
 TEST_F(Expression, KnowsBitOperationsOfIntegersOnly) {

@@ -114,7 +114,16 @@ class builder {
   template <element T>
   static expression<T> unary(opcode op, expression<T> a) {
     if constexpr (sheaf::float_element<T>) {
-      if (op == opcode::sqrt) return sheaf::sqrt(std::move(a));
+      switch (op) {
+        case opcode::sqrt: return sheaf::sqrt(std::move(a));
+        case opcode::exp: return sheaf::exp(std::move(a));
+        case opcode::log: return sheaf::log(std::move(a));
+        case opcode::tanh: return sheaf::tanh(std::move(a));
+        case opcode::erf: return sheaf::erf(std::move(a));
+        case opcode::sin: return sheaf::sin(std::move(a));
+        case opcode::cos: return sheaf::cos(std::move(a));
+        default: break;
+      }
     } else {
       if (op == opcode::bit_not) return ~std::move(a);
     }
@@ -144,6 +153,9 @@ class builder {
         case opcode::shr: return std::move(a) >> std::move(b);
         default: break;
       }
+    }
+    if constexpr (sheaf::float_element<T>) {
+      if (op == opcode::pow) return sheaf::pow(std::move(a), std::move(b));
     }
     return a;
   }

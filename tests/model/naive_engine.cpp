@@ -55,7 +55,17 @@ T operate(opcode op, T a, T b, T c) {
     default: break;
   }
   if constexpr (sheaf::float_element<T>) {
-    if (op == opcode::sqrt) return sheaf::sqrt(a);
+    switch (op) {
+      case opcode::sqrt: return sheaf::sqrt(a);
+      case opcode::exp: return sheaf::exp(a);
+      case opcode::log: return sheaf::log(a);
+      case opcode::tanh: return sheaf::tanh(a);
+      case opcode::erf: return sheaf::erf(a);
+      case opcode::sin: return sheaf::sin(a);
+      case opcode::cos: return sheaf::cos(a);
+      case opcode::pow: return sheaf::pow(a, b);
+      default: break;
+    }
   } else {
     switch (op) {
       case opcode::bit_and: return sheaf::bit_and(a, b);

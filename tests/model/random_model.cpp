@@ -155,12 +155,9 @@ class model_dice {
   opcode operation_for(dtype type, bool may_cast) {
     for (;;) {
       const auto op = static_cast<opcode>(random_.below(sheaf::opcode_count));
-      const bool bits = op >= opcode::bit_and && op <= opcode::shr;
       if (op == opcode::copy || op == opcode::call) continue;
       if (op == opcode::cast && !may_cast) continue;
-      if (op == opcode::sqrt && !sheaf::is_float(type)) continue;
-      if (bits && sheaf::is_float(type)) continue;
-      return op;
+      if (sheaf::supports(op, type)) return op;
     }
   }
 

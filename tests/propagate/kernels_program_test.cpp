@@ -28,10 +28,20 @@ T step_of(opcode op, T a, T b, T c) {
     case opcode::lt: return sheaf::lt(a, b);
     case opcode::le: return sheaf::le(a, b);
     case opcode::select: return sheaf::select(a, b, c);
-    case opcode::sqrt:
-      if constexpr (float_element<T>) return sheaf::sqrt(a);
-      break;
     default: break;
+  }
+  if constexpr (float_element<T>) {
+    switch (op) {
+      case opcode::sqrt: return sheaf::sqrt(a);
+      case opcode::exp: return sheaf::exp(a);
+      case opcode::log: return sheaf::log(a);
+      case opcode::tanh: return sheaf::tanh(a);
+      case opcode::erf: return sheaf::erf(a);
+      case opcode::sin: return sheaf::sin(a);
+      case opcode::cos: return sheaf::cos(a);
+      case opcode::pow: return sheaf::pow(a, b);
+      default: break;
+    }
   }
   if constexpr (integer_element<T>) {
     switch (op) {
@@ -50,7 +60,7 @@ T step_of(opcode op, T a, T b, T c) {
 
 bool takes(opcode op, dtype type) {
   if (op == opcode::call || op == opcode::cast) return false;
-  if (op == opcode::sqrt) return is_float(type);
+  if (op == opcode::sqrt || op >= opcode::exp) return is_float(type);
   const bool bitwise = op >= opcode::bit_and && op <= opcode::shr;
   return !bitwise || !is_float(type);
 }

@@ -1,5 +1,6 @@
 /// \file
-/// Every elementwise operation as a type, for kernels and line programs to be instantiated with.
+/// The elementwise operations of scalar.hpp as types, for kernels and line programs to be
+/// instantiated with; those of math.hpp are in elementwise_math.hpp.
 ///
 /// Each has `name`, `arity`, `supports(dtype)` and `apply` over any kernel value; the meaning is
 /// that of the function in scalar.hpp that `apply` calls. `apply` never makes a NaN canonical: the
@@ -93,13 +94,14 @@ SHEAF_TERNARY_OP(select, select, any_type)
 #undef SHEAF_BINARY_OP
 #undef SHEAF_TERNARY_OP
 
-/// The types of all operations, for tests and tables that go through each of them.
+/// The types of operations, for tests and tables that go through each of them.
 template <class... Ops>
 struct op_list {
   static constexpr unsigned count = sizeof...(Ops);
 };
-using all_ops = op_list<op_add, op_sub, op_mul, op_div, op_neg, op_abs, op_min, op_max, op_fma,
-                        op_sqrt, op_and_, op_or_, op_xor_, op_not_, op_shl, op_shr, op_eq, op_ne,
-                        op_lt, op_le, op_select>;
+using scalar_ops =
+    op_list<op_add, op_sub, op_mul, op_div, op_neg, op_abs, op_min, op_max, op_fma, op_sqrt,
+            op_and_, op_or_, op_xor_, op_not_, op_shl, op_shr, op_eq, op_ne, op_lt, op_le,
+            op_select>;
 
 }  // namespace sheaf::inline v0

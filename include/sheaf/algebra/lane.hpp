@@ -189,6 +189,8 @@ struct lane {
   [[nodiscard]] SHEAF_HD static constexpr truth is_equal(lane a, lane b) noexcept {
     return a.value_ == b.value_;
   }
+  /// Whether it holds for any element: a reason to skip work, never a change of the result.
+  [[nodiscard]] SHEAF_HD static constexpr bool any(truth where) noexcept { return where; }
   /// `a` where the comparison, of values of any equally wide type, holds, else `b`.
   template <class Comparison>
   [[nodiscard]] SHEAF_HD static constexpr lane pick(Comparison where, lane a, lane b) noexcept {

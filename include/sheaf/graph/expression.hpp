@@ -239,6 +239,44 @@ template <expression_operand A>
 [[nodiscard]] auto sqrt(A&& a) {
   return expressions::built_in(opcode::sqrt, std::forward<A>(a));
 }
+/// Elementary functions: the same bits on every backend, special cases and errors as in
+/// docs/operators.md.
+template <expression_operand A>
+  requires std::floating_point<expression_value<A>>
+[[nodiscard]] auto exp(A&& a) {
+  return expressions::built_in(opcode::exp, std::forward<A>(a));
+}
+template <expression_operand A>
+  requires std::floating_point<expression_value<A>>
+[[nodiscard]] auto log(A&& a) {
+  return expressions::built_in(opcode::log, std::forward<A>(a));
+}
+template <expression_operand A>
+  requires std::floating_point<expression_value<A>>
+[[nodiscard]] auto tanh(A&& a) {
+  return expressions::built_in(opcode::tanh, std::forward<A>(a));
+}
+template <expression_operand A>
+  requires std::floating_point<expression_value<A>>
+[[nodiscard]] auto erf(A&& a) {
+  return expressions::built_in(opcode::erf, std::forward<A>(a));
+}
+/// In radians, as cos.
+template <expression_operand A>
+  requires std::floating_point<expression_value<A>>
+[[nodiscard]] auto sin(A&& a) {
+  return expressions::built_in(opcode::sin, std::forward<A>(a));
+}
+template <expression_operand A>
+  requires std::floating_point<expression_value<A>>
+[[nodiscard]] auto cos(A&& a) {
+  return expressions::built_in(opcode::cos, std::forward<A>(a));
+}
+template <class A, class B>
+  requires expression_arguments<A, B> && std::floating_point<common_value<A, B>>
+[[nodiscard]] auto pow(A&& base, B&& exponent) {
+  return expressions::built_in(opcode::pow, std::forward<A>(base), std::forward<B>(exponent));
+}
 /// `a * b + c` with one rounding.
 template <class A, class B, class C>
   requires expression_arguments<A, B, C>
@@ -272,6 +310,13 @@ template <class Condition, class A, class B>
 [[nodiscard]] auto select(Condition&& condition, A&& where_true, B&& where_false) {
   return expressions::built_in(opcode::select, std::forward<Condition>(condition),
                                std::forward<A>(where_true), std::forward<B>(where_false));
+}
+/// `select` by its other well-known name.
+template <class Condition, class A, class B>
+  requires expression_arguments<Condition, A, B>
+[[nodiscard]] auto where(Condition&& condition, A&& where_true, B&& where_false) {
+  return select(std::forward<Condition>(condition), std::forward<A>(where_true),
+                std::forward<B>(where_false));
 }
 /// The value as `To`: float to integer saturates, NaN gives 0. Element types of different sizes do
 /// not meet in one line program: such a cast is a mistake of the definition.

@@ -23,26 +23,42 @@ namespace sheaf::inline v0 {
 class status;
 
 /// What an instruction does, element by element; the meaning of each is its functor in
-/// `sheaf/algebra/elementwise.hpp`.
+/// `sheaf/algebra/elementwise.hpp` or `elementwise_math.hpp`.
 enum class opcode : std::uint8_t {
   copy, add, sub, mul, div, neg, abs, min, max, fma, sqrt,
   bit_and, bit_or, bit_xor, bit_not, shl, shr,
   eq, ne, lt, le, select,
   cast,  ///< from `from` to `type`; both of one element size
   call,  ///< a custom operator: entry `from_or_call` of the program's call table
+  exp, log, tanh, erf, sin, cos, pow,
 };
-inline constexpr unsigned opcode_count = 24;
+inline constexpr unsigned opcode_count = 31;
 
 /// Number of values `op` reads; `call` reads what its operator says (1 to 3).
 [[nodiscard]] constexpr unsigned arity_of(opcode op) noexcept {
   switch (op) {
     case opcode::copy: case opcode::neg: case opcode::abs: case opcode::sqrt:
-    case opcode::bit_not: case opcode::cast:
+    case opcode::bit_not: case opcode::cast: case opcode::exp: case opcode::log:
+    case opcode::tanh: case opcode::erf: case opcode::sin: case opcode::cos:
       return 1;
     case opcode::fma: case opcode::select: case opcode::call:
       return 3;
     default:
       return 2;
+  }
+}
+
+/// Whether `op` is defined on elements of `type`.
+[[nodiscard]] constexpr bool supports(opcode op, dtype type) noexcept {
+  switch (op) {
+    case opcode::bit_and: case opcode::bit_or: case opcode::bit_xor: case opcode::bit_not:
+    case opcode::shl: case opcode::shr:
+      return !is_float(type);
+    case opcode::sqrt: case opcode::exp: case opcode::log: case opcode::tanh: case opcode::erf:
+    case opcode::sin: case opcode::cos: case opcode::pow:
+      return is_float(type);
+    default:
+      return true;
   }
 }
 

@@ -21,9 +21,10 @@
 ///
 /// Rules for a functor: no state; branch-free over the value type `V`, which has `+ - * /`, unary
 /// `-` and, on integers, `& | ^ ~ << >>`, with the meaning of scalar.hpp; `sheaf::select`, `min`,
-/// `max`, `fma`, `sqrt` and the comparisons of scalar.hpp work on it, `?:` and `<` do not. A
-/// constant is `V(0.5f)`. The result depends on the arguments alone. One to three arguments, all
-/// `V`, result `V`. An operators header includes no other operators header.
+/// `max`, `fma`, `sqrt`, the comparisons of scalar.hpp and the functions of math.hpp (`exp`, ...)
+/// work on it, `?:` and `<` do not. A constant is `V(0.5f)`. The result depends on the arguments
+/// alone. One to three arguments, all `V`, result `V`. An operators header includes no other
+/// operators header.
 ///
 /// Thread safety: nothing here has state.
 #pragma once
@@ -31,6 +32,7 @@
 #include <type_traits>
 
 #include <sheaf/algebra/lane.hpp>
+#include <sheaf/algebra/math.hpp>
 #include <sheaf/base/dtype.hpp>
 #include <sheaf/base/macros.hpp>
 #include <sheaf/graph/operator_registry.hpp>

@@ -1,6 +1,7 @@
 /// \file
 /// Bodies that hold an exponential, a logarithm or an emulated product in every loop: declared here
-/// for the tables, compiled in `kernels_math_isa.cpp`, beside the file of all others.
+/// for the tables, compiled in `math_semirings_isa.cpp` and `math_steps_isa.cpp`, apart from all
+/// others.
 ///
 /// Invariant: the names lie in the namespace of the instruction set, so their linkage is external
 /// and no set's body stands in for another's.
@@ -24,6 +25,17 @@ struct math_semiring {
                           std::uint32_t begin, std::uint32_t end);
   static void segment_fold(std::byte* results, std::uint64_t elements, const paged_view& operand,
                            const std::uint32_t* offsets, const std::uint32_t* indices);
+};
+
+/// Operations whose bodies are here.
+[[nodiscard]] constexpr bool is_math(opcode op) noexcept {
+  return op >= opcode::exp && op <= opcode::pow;
+}
+
+/// The step of a math operation.
+template <opcode Op, element T>
+struct math_step {
+  static void run(std::byte* destination, const std::byte* const* arguments, std::uint32_t lines);
 };
 
 }  // inline namespace SHEAF_ARCH

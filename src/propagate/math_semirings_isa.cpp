@@ -1,5 +1,5 @@
 /// \file
-/// The bodies that `bodies/math.hpp` declares, for one instruction set.
+/// The semirings that `bodies/math.hpp` declares, for one instruction set.
 #include "propagate/bodies/combine.hpp"
 #include "propagate/bodies/fold.hpp"
 #include "propagate/bodies/math.hpp"
