@@ -3,10 +3,11 @@
 /// other compilers the annotations vanish. The clang build turns their warnings into errors.
 ///
 /// Lock order of the whole library (take in this order, never the other way round):
-///  1. `engine_core::turn_`            one commit at a time (engine/commit_queue.hpp)
-///  2. `lazy_overlay::mutex_`          one evaluation per snapshot
-///  3. `allocator_registry::guard`     threads and their caches (thread_caches.cpp)
-///  4. `page_allocator::grow_mutex_`   one step of arena growth
+///  1. `engine_core::fork_mutex_`      the base that forks of the newest epoch share
+///  2. `engine_core::turn_`            one commit at a time (engine/commit_queue.hpp)
+///  3. `lazy_overlay::mutex_`, `fork_version::mutex_`  one evaluation per snapshot
+///  4. `allocator_registry::guard`     threads and their caches (thread_caches.cpp)
+///  5. `page_allocator::grow_mutex_`   one step of arena growth
 /// `engine_core::pool_mutex_` and `fork_workspaces::mutex_` are taken last and alone.
 #pragma once
 

@@ -151,7 +151,7 @@ inline constexpr figure<engine_stats> stats_figures[] = {
     detail::gauged("open_snapshots", "snapshots", &engine_stats::open_snapshots, "open now"),
     detail::gauged("open_forks", "forks", &engine_stats::open_forks, "alive now"),
     detail::gauged("fork_bytes", "bytes", &engine_stats::fork_bytes,
-                   "of the frames, those of forks and their snapshots"),
+                   "of the frames, those of forks"),
     detail::counted("snapshot_waits", "snapshots", &engine_stats::snapshot_waits,
                     "that waited for a commit in flight"),
     detail::gauged("threads", "threads", &engine_stats::threads,
