@@ -1,3 +1,6 @@
+#include <map>
+#include <set>
+
 #include <sheaf/graph/operator_registry.hpp>
 
 #include "declaration_state.hpp"
@@ -18,10 +21,40 @@ void check_defined(const model_data& data, std::vector<status>& found) {
   if (data.undefined_count == 0) return;
   for (std::uint32_t i = 0; i < data.array_count(); ++i) {
     const array_record& array = data.arrays[i];
-    if (array.kind == array_kind::source || array.definition != no_definition) continue;
+    if (array.kind == array_kind::source || array.kind == array_kind::dropped ||
+        array.definition != no_definition) {
+      continue;
+    }
     found.push_back(make_status(status_code::undefined_array, subsystem::graph,
                                 "an array is declared and never defined", "'%s'",
                                 data.name_of(array_id{i}).c_str()));
+  }
+}
+
+/// The array that a reader would know `array` as.
+std::uint32_t shown_array(const model_data& data, std::uint32_t array) {
+  return data.arrays[array].kind == array_kind::hidden ? data.arrays[array].name_begin : array;
+}
+
+void check_dropped(const model_data& data, std::vector<status>& found) {
+  if (data.dropped.empty()) return;
+  std::map<std::uint32_t, std::set<std::uint32_t>> readers;  // by dropped array
+  for (const definition_record& definition : data.definitions) {
+    for_each_operand(data, definition, [&](std::uint32_t operand) {
+      if (data.arrays[operand].kind != array_kind::dropped) return;
+      readers[operand].insert(shown_array(data, definition.result));
+    });
+  }
+  for (const auto& [array, names] : readers) {
+    std::string words;
+    for (const std::uint32_t reader : names) {
+      words += words.empty() ? "'" : ", '";
+      words += data.name_of(array_id{reader}) + "'";
+    }
+    found.push_back(make_status(status_code::invalid_argument, subsystem::graph,
+                                "an array is dropped that others still read",
+                                "'%s' is read by %s",
+                                data.name_of(array_id{array}).c_str(), words.c_str()));
   }
 }
 
@@ -78,7 +111,7 @@ void check_operators(const model_data& data, std::vector<status>& found) {
 void check_slots(const model_data& data, std::vector<status>& found) {
   std::uint64_t slots = 0;
   for (const array_record& array : data.arrays) {
-    if (array.length != 0) slots += page_count_of(array.length, array.type, array.page);
+    if (array.length != 0 && array.kind != array_kind::dropped) slots += page_count_of(array.length, array.type, array.page);
   }
   if (slots < no_index) return;
   found.push_back(make_status(status_code::too_many, subsystem::graph,
@@ -91,6 +124,7 @@ void check_slots(const model_data& data, std::vector<status>& found) {
 void check_whole(const model_data& data, std::vector<status>& found) {
   check_names(data, found);
   check_defined(data, found);
+  check_dropped(data, found);
   check_laziness(data, found);
   check_operators(data, found);
   check_slots(data, found);

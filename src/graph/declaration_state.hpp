@@ -29,24 +29,53 @@ struct known_segments {
 struct declaration_state {
   std::shared_ptr<model_data> data;
   bool shared = false;  ///< `data` was handed out: copy before the next change
+  bool continues = false;      ///< `data` is an engine's: nothing was edited yet
+  bool needs_tag = false;      ///< of an engine: arrays declared from now on get a tag of their own
+  bool lengths_moved = false;  ///< what reads an array of another length has not followed yet
+  bool has_gaps = false;       ///< some definitions were taken back
+  std::vector<std::uint64_t> settled_lengths;  ///< by array, where lengths moved: before they did
+  std::vector<std::uint32_t> stuck;            ///< arrays that could not follow
+  std::vector<status> stuck_mistakes;          ///< why
   std::unordered_multimap<std::uint64_t, std::uint32_t> programs;  ///< by hash
   std::vector<known_segments> segments;
   std::vector<model_operand> scratch;  ///< operands of the definition at hand
 
   /// The data, to be changed.
   model_data& edit() {
-    if (SHEAF_UNLIKELY(shared)) {
-      data = std::make_shared<model_data>(*data);
-      shared = false;
-    }
+    if (SHEAF_UNLIKELY(shared)) copy_data();
     return *data;
   }
+  void copy_data();
   void note(const status& mistake);
   /// Adds a record with an empty definition. Notes what is wrong with name, length or page.
   std::uint32_t add_array(std::string_view name, const array_record& record);
+  void put_name(array_record& made, std::string_view name);
   /// Index of `program` in `model_data::programs`, added if new.
   std::uint32_t intern(line_program&& program);
+
+  // Edits of what is there (model_edit.cpp, follow_lengths.cpp).
+
+  /// The array `target` names; no_index after noting why it names none that can be edited.
+  std::uint32_t admit_edit(const array_handle& target, const char* call);
+  /// The same for a derived array of `type` that is about to get another definition.
+  std::uint32_t admit_redefinition(const array_handle& target, dtype type);
+  /// Takes an array's definition and its inner arrays away.
+  void take_back(std::uint32_t array);
+  /// Marks an array as dropped, without a look at who reads it.
+  void bury(std::uint32_t array);
+  /// Notes that `array` had `before` elements: what reads it has to follow.
+  void note_length(std::uint32_t array, std::uint64_t before);
+  /// Every definition follows the lengths of its operands, in order of level. O(model).
+  void follow_lengths();
+  /// Before anything looks at the model as a whole: lengths follow, gaps are closed.
+  void settle();
+  void close_gaps();
 };
+
+/// The mistake in the shape of a new array, or ok.
+[[nodiscard]] status fault_of_shape(const model_data& data, std::uint32_t array);
+/// A tag that no model of the process has.
+[[nodiscard]] std::uint32_t next_tag() noexcept;
 
 /// Pages of an array of at least one element, or 0 where 32 bits cannot number them.
 [[nodiscard]] inline std::uint32_t page_count_of(std::uint64_t length, dtype type,

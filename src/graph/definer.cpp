@@ -56,7 +56,8 @@ void definer::define(const definition_data& computed) {
 
 std::uint32_t definer::admit(const array_handle& handle, dtype type) {
   const std::uint32_t array = index_of(handle.id);
-  if (SHEAF_UNLIKELY(handle.model_tag != data_.tag)) {
+  const bool past_the_end = handle.model_tag == data_.tag && array >= data_.array_count();
+  if (SHEAF_UNLIKELY(!data_.owns(handle) && !past_the_end)) {
     refuse(handle.model_tag == 0
                ? make_status(status_code::unknown_array, subsystem::graph,
                              "an operand names no array", "in the definition of '%s'",
@@ -67,7 +68,7 @@ std::uint32_t definer::admit(const array_handle& handle, dtype type) {
                              handle.model_tag, name().c_str(), data_.tag));
     return no_index;
   }
-  if (SHEAF_UNLIKELY(array >= data_.array_count())) {
+  if (SHEAF_UNLIKELY(past_the_end)) {
     refuse(make_status(status_code::unknown_array, subsystem::graph,
                        "an operand is none of the model's arrays",
                        "array #%u in the definition of '%s', the model has %u", array,
@@ -75,6 +76,12 @@ std::uint32_t definer::admit(const array_handle& handle, dtype type) {
     return no_index;
   }
   const array_record& found = data_.arrays[array];
+  if (SHEAF_UNLIKELY(found.kind == array_kind::dropped)) {
+    refuse(make_status(status_code::unknown_array, subsystem::graph, "an operand was dropped",
+                       "'%s' in the definition of '%s'", data_.name_of(handle.id).c_str(),
+                       name().c_str()));
+    return no_index;
+  }
   if (SHEAF_UNLIKELY(found.type != type)) {
     refuse(make_status(status_code::type_mismatch, subsystem::graph,
                        "an operand has another element type",
@@ -128,9 +135,10 @@ bool definer::semiring_fits(semiring_id semiring) {
 /// True where `admit` would have nothing to say.
 inline bool definer::is_plain(const array_handle& handle) const {
   const std::uint32_t array = index_of(handle.id);
-  if ((handle.model_tag != data_.tag) | (array >= data_.array_count())) return false;
+  if (!data_.owns(handle)) return false;
   const array_record& found = data_.arrays[array];
   const bool defined = found.definition != no_definition || found.kind == array_kind::source;
+  // A dropped array has no definition and is no source.
   return defined && (found.type == type_) & (found.length != 0);
 }
 
@@ -447,6 +455,7 @@ bool definer::meet_lengths(std::uint64_t& length) {
     if (own == length) continue;
     if (own == 1) {
       operand.element = 0;
+      operand.bits = implied_broadcast;
       continue;
     }
     const std::string beside = longest == no_index ? name() : data_.name_of(array_id{longest});

@@ -27,6 +27,16 @@ class definer {
   void define(const definition_data& computed);
   void define_host(std::span<const any_array> operands, host_function&& function);
 
+  // Operands have other lengths than when the array was defined (follow_lengths.cpp).
+
+  /// Element by element, over the operands of `before`. Returns true where an operand met the
+  /// result in another way before.
+  bool follow_aligned(const definition_record& before);
+  /// A reduction of `operand`, over the inner arrays it has. Returns true where it had another
+  /// number of levels.
+  bool follow_fold(std::uint32_t operand, semiring_id semiring,
+                   std::span<const std::uint32_t> partials);
+
  private:
   /// A whole step of a reduction: `kind` over all of `operand`.
   void define_fold(operator_kind kind, semiring_id semiring, std::uint32_t operand,

@@ -6,6 +6,7 @@
 #include "declaration_state.hpp"
 #include "definer.hpp"
 #include "dot.hpp"
+#include "model_state.hpp"
 #include "model_walk.hpp"
 #include "plan_compiler.hpp"
 
@@ -13,13 +14,6 @@ namespace sheaf::inline v0 {
 namespace {
 
 using ull = unsigned long long;
-
-std::uint32_t next_tag() noexcept {
-  static std::atomic<std::uint32_t> last{0};
-  std::uint32_t tag = 0;
-  while (tag == 0) tag = last.fetch_add(1) + 1;
-  return tag;
-}
 
 template <class Value>
 void hash_bytes(std::uint64_t& hash, const std::vector<Value>& values) noexcept {
@@ -59,7 +53,15 @@ status summary_of(const std::vector<status>& found, std::uint64_t not_kept) {
   return {found.front().code(), subsystem::graph, "the model has mistakes", words};
 }
 
-/// The mistake in the shape of a new array, or ok.
+}  // namespace
+
+std::uint32_t next_tag() noexcept {
+  static std::atomic<std::uint32_t> last{0};
+  std::uint32_t tag = 0;
+  while (tag == 0) tag = last.fetch_add(1) + 1;
+  return tag;
+}
+
 status fault_of_shape(const model_data& data, std::uint32_t array) {
   const array_record& made = data.arrays[array];
   if (SHEAF_LIKELY(made.length != 0 && made.page <= page_class::b4k &&
@@ -81,8 +83,6 @@ status fault_of_shape(const model_data& data, std::uint32_t array) {
                      name.c_str(), static_cast<ull>(made.length));
 }
 
-}  // namespace
-
 page_class default_page(std::uint64_t length, dtype type) noexcept {
   auto page = page_class::b64;
   while (page != page_class::b4k && length > bytes_of(page) >> size_shift(type)) {
@@ -96,17 +96,35 @@ void declaration_state::note(const status& mistake) {
   else ++data->mistakes_not_kept;
 }
 
+void declaration_state::copy_data() {
+  data = std::make_shared<model_data>(*data);
+  shared = false;
+  if (!continues) return;
+  continues = false;
+  needs_tag = true;
+  data->redefined.clear();
+  data->dropped.clear();
+}
+
 std::uint32_t declaration_state::add_array(std::string_view name, const array_record& record) {
   const std::uint32_t array = data->array_count();
   SHEAF_ASSERT(array < refused_definition, "array-ids-fit-32-bits");
   make_room(data->arrays, 1);
   array_record& made = data->arrays.emplace_back(record);
   if (record.lazy) ++data->lazy_count;
-  if (name.empty()) return array;
+  if (SHEAF_UNLIKELY(needs_tag)) {
+    data->later_tags.push_back({array, next_tag()});
+    needs_tag = false;
+  }
+  if (!name.empty()) put_name(made, name);
+  return array;
+}
+
+void declaration_state::put_name(array_record& made, std::string_view name) {
   made.name_begin = static_cast<std::uint32_t>(data->characters.size());
   made.name_size = static_cast<std::uint32_t>(name.size());
   data->characters.append(name);
-  if (std::memchr(name.data(), '#', name.size()) != nullptr) {
+  if (!name.empty() && std::memchr(name.data(), '#', name.size()) != nullptr) {
     note(make_status(status_code::invalid_argument, subsystem::graph,
                      "a name holds '#', which is kept for unnamed and inner arrays", "'%.*s'",
                      static_cast<int>(name.size()), name.data()));
@@ -116,7 +134,6 @@ std::uint32_t declaration_state::add_array(std::string_view name, const array_re
     made.name_size = 0;
     note({status_code::too_many, subsystem::graph, "names fill more than 4 GiB", {}});
   }
-  return array;
 }
 
 std::uint32_t declaration_state::intern(line_program&& program) {
@@ -149,15 +166,14 @@ void set_layout(declaration_state& state, std::uint32_t array, layout wanted) {
 
 }  // namespace
 
-struct model::state : declaration_state {
-  array_handle handle_of(std::uint32_t array) const noexcept {
-    return {array_id{array}, data->tag, data->arrays[array].length};
-  }
-};
-
 model::model() : state_(std::make_unique<state>()) {
   state_->data = std::make_shared<model_data>();
   state_->data->tag = next_tag();
+}
+model::model(std::shared_ptr<const model_data> from) : state_(std::make_unique<state>()) {
+  // Never changed through this pointer: the first edit copies.
+  state_->data = std::const_pointer_cast<model_data>(std::move(from));
+  state_->shared = state_->continues = true;
 }
 model::~model() = default;
 model::model(model&&) noexcept = default;
@@ -195,6 +211,7 @@ array_handle model::add_derived(std::string_view name, const definition_data& co
                                                        .kind = array_kind::derived,
                                                        .lazy = options.when == evaluation::lazy});
   set_layout(*state_, array, options.layout);
+  if (SHEAF_UNLIKELY(state_->lengths_moved)) state_->follow_lengths();
   definer(*state_, array, false, options.page).define(computed);
   return state_->handle_of(array);
 }
@@ -223,7 +240,7 @@ void model::define_declared(const array_handle& declared, const definition_data&
                             dtype type, evaluation when) {
   model_data& data = state_->edit();
   const std::uint32_t array = index_of(declared.id);
-  if (declared.model_tag != data.tag || array >= data.array_count()) {
+  if (!data.owns(declared)) {
     const bool foreign = declared.model_tag != data.tag && declared.model_tag != 0;
     return state_->note(make_status(
         foreign ? status_code::foreign_handle : status_code::unknown_array, subsystem::graph,
@@ -249,6 +266,7 @@ void model::define_declared(const array_handle& declared, const definition_data&
   record.lazy = when == evaluation::lazy;
   if (record.lazy) ++data.lazy_count;
   set_layout(*state_, array, record.contiguous ? layout::contiguous : layout::paged);
+  if (state_->lengths_moved) state_->follow_lengths();
   definer(*state_, array, true, std::nullopt).define(computed);
 }
 
@@ -278,9 +296,10 @@ array_handle model::add_host(std::string_view name, std::uint64_t length, dtype 
 }
 
 std::vector<status> model::mistakes() const {
+  state_->settle();
   model_data& data = *state_->data;
-  index_names(data);
   std::vector<status> found = data.mistakes;
+  found.insert(found.end(), state_->stuck_mistakes.begin(), state_->stuck_mistakes.end());
   check_whole(data, found);
   if (data.forward_declared) {
     for (const status& cycle : cycles_among(data, levels_of(data).blocked)) {
@@ -296,9 +315,10 @@ std::vector<status> model::mistakes() const {
 }
 
 result<std::shared_ptr<const plan>> model::compile() const {
+  state_->settle();
   model_data& data = *state_->data;
-  index_names(data);
   std::vector<status> found = data.mistakes;
+  found.insert(found.end(), state_->stuck_mistakes.begin(), state_->stuck_mistakes.end());
   check_whole(data, found);
   level_table levels;
   if (data.forward_declared) {
@@ -309,14 +329,18 @@ result<std::shared_ptr<const plan>> model::compile() const {
   return compile_plan(data, levels.levels);
 }
 
-std::string model::to_dot() const { return dot_of(*state_->data); }
+std::string model::to_dot() const {
+  state_->settle();
+  return dot_of(*state_->data);
+}
 
 std::shared_ptr<const model_data> model::data() const {
-  index_names(*state_->data);
+  state_->settle();
   state_->shared = true;
   return state_->data;
 }
 
+const model_data& model::records() const noexcept { return *state_->data; }
 std::uint32_t model::tag() const noexcept { return state_->data->tag; }
 std::uint32_t model::array_count() const noexcept { return state_->data->array_count(); }
 

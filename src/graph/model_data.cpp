@@ -44,7 +44,7 @@ void index_names(model_data& data) {
   for (; names.array_count < data.array_count(); ++names.array_count) {
     const std::uint32_t array = names.array_count;
     const std::string_view name = data.given_name(array);
-    if (name.empty()) continue;
+    if (name.empty() || data.arrays[array].kind == array_kind::dropped) continue;
     if (names.name_count * 2 >= names.slots.size()) grow(data, names);
     std::uint32_t* slot = slot_of(data, names.slots, name);
     if (*slot != no_index) {
@@ -84,7 +84,8 @@ array_id model_data::find(std::string_view name) const noexcept {
   if (number == no_index) return no_array;
   if (mark == 0) {
     const bool anonymous = number < array_count() && arrays[number].name_size == 0 &&
-                           arrays[number].kind != array_kind::hidden;
+                           arrays[number].kind != array_kind::hidden &&
+                           arrays[number].kind != array_kind::dropped;
     return anonymous ? array_id{number} : no_array;
   }
   const array_id parent = find(name.substr(0, mark));

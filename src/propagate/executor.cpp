@@ -121,6 +121,7 @@ std::uint32_t executor::state::segment_of(const plan_level& level, std::uint32_t
 }
 
 status executor::state::propagate() {
+  map_.set_whole_lines(graph_marks_ != nullptr);
   finish_level(0, tally_sources());
   const std::uint32_t level_count = static_cast<std::uint32_t>(graph_.levels.size());
   if (level_count < 2) return {};
@@ -377,7 +378,11 @@ void executor::state::run_marked(page_runner& runner, const plan_level& level, s
     const plan_node& node = graph_.nodes[here.node];
     const plan_operation& op = graph_.operation_of(node);
     if (SHEAF_LIKELY(op.kind != operator_kind::host)) {
-      const line_mask changed = runner.run(node, op, here.page, masks_[slot]);
+      if (SHEAF_UNLIKELY(graph_marks_ != nullptr)) {
+        runner.set_whole(graph_marks_->pages.contains(slot));
+      }
+      line_mask changed = runner.run(node, op, here.page, masks_[slot]);
+      if (SHEAF_UNLIKELY(graph_marks_ != nullptr)) changed |= graph_marks_->kept[slot];
       masks_[slot] = changed;
       if (changed == 0) dirty_.reset_bit(slot);
       tally.pages += changed != 0;
@@ -436,6 +441,7 @@ status executor::state::run_hosts(std::uint32_t level, host_calls calls, level_t
     SHEAF_TRY(runners_[0]->run_host(node, op, masks_.get() + node.slot));
     for (std::uint32_t page = 0; page < op.page_count; ++page) {
       const std::uint32_t slot = node.slot + page;
+      if (graph_marks_ != nullptr) masks_[slot] |= graph_marks_->kept[slot];
       if (masks_[slot] == 0) {
         dirty_.reset_bit(slot);
         continue;
@@ -470,7 +476,9 @@ bool executor::state::pushes(std::uint32_t index, const level_tally& tally) noex
   if (tally.pages == 0 || level.consumer_begin == level.consumer_end) return false;
   const std::uint64_t pages = level.slot_end - level.slot_begin;
   const std::uint64_t marks = tally.pages * level.fan_out / std::max<std::uint64_t>(pages, 1);
-  if (marks * push_weight < schedule_->consumer_fan_in[index]) return true;
+  if (graph_marks_ != nullptr || marks * push_weight < schedule_->consumer_fan_in[index]) {
+    return true;
+  }
   for (std::uint32_t i = level.consumer_begin; i < level.consumer_end; ++i) {
     pulled_.insert(graph_.consumers[i]);
   }

@@ -19,6 +19,19 @@ void executor::state::clear(bool note) noexcept {
     masks_[slot] = 0;
   });
   pulled_.drain([](std::uint32_t) {});
+  if (graph_marks_ == nullptr) return;
+  graph_marks_.reset();
+  map_.set_whole_lines(false);
+}
+
+void executor::state::mark_for_graph(std::uint32_t slot, line_mask lines, bool kept) {
+  if (lines == 0) return;
+  if (graph_marks_ == nullptr) graph_marks_ = std::make_unique<graph_marks>(graph_.slot_count);
+  masks_[slot] |= lines;
+  dirty_.insert(slot);
+  if (slot < graph_.levels[0].slot_end) return;
+  graph_marks_->pages.insert(slot);
+  if (kept) graph_marks_->kept[slot] |= lines;
 }
 
 /// Follows the marks as if every line that is recomputed differed: the same maps, no bodies.
@@ -141,6 +154,9 @@ bool executor::make_writable(std::uint32_t slot, page_class page, line_mask chan
 
 line_mask* executor::masks() noexcept { return state_->masks_.get(); }
 void executor::mark(std::uint32_t slot) noexcept { state_->dirty_.insert(slot); }
+void executor::mark_for_graph(std::uint32_t slot, line_mask lines, bool kept) {
+  state_->mark_for_graph(slot, lines, kept);
+}
 void executor::note_written(const delta& changes) noexcept { state_->note_written(changes); }
 status executor::propagate() { return state_->propagate(); }
 result<progress> executor::propagate_until(std::chrono::steady_clock::time_point until) {

@@ -2,6 +2,7 @@
 /// The executor's insides: see include/sheaf/propagate/executor.hpp for the whole.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -23,6 +24,14 @@ enum class direction : std::uint8_t { marked, pull, full };
 /// Which host functions of a level run. In a commit only those it reaches: the engine changes pages
 /// in place where none is reached, and could not take them back if one failed.
 enum class host_calls : std::uint8_t { marked, all };
+
+/// Marks of a commit that changed the graph: see executor::mark_for_graph.
+struct graph_marks {
+  explicit graph_marks(std::uint32_t slot_count)
+      : pages(slot_count), kept(std::make_unique<line_mask[]>(std::max(slot_count, 1u))) {}
+  dirty_set pages;                    ///< derived pages whose marked lines run whole
+  std::unique_ptr<line_mask[]> kept;  ///< by slot: lines that count as changed
+};
 
 /// What running a level, or a part of it, changed.
 struct level_tally {
@@ -67,6 +76,7 @@ struct executor::state {
   void forget_written(std::uint32_t slot) noexcept;
   result<audit_report> audit();
   status compute_node(std::uint32_t node);
+  void mark_for_graph(std::uint32_t slot, line_mask lines, bool kept);
 
   [[nodiscard]] std::uint32_t level_of(std::uint32_t slot) const noexcept;
   [[nodiscard]] direction choose(std::uint32_t level) noexcept;
@@ -132,6 +142,7 @@ struct executor::state {
   dirty_set pulled_;                 ///< levels that will pull
   std::unique_ptr<std::uint64_t[]> changed_elements_;  ///< of lines in the masks of tracked nodes
   dirty_map map_;
+  std::unique_ptr<graph_marks> graph_marks_;  ///< null in commits that leave the graph alone
 
   /// Where `propagate_until` stopped.
   struct cursor {

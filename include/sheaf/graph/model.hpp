@@ -3,6 +3,8 @@
 /// from them. Nothing fails here. A mistake is remembered, the declaration still returns a handle,
 /// and `compile` (and so `engine::open`) reports all mistakes at once.
 ///
+/// After `open` the engine's graph is edited through `transaction::graph`, which is a model, too.
+///
 /// Invariants
 /// 1. A handle a model returned names the same array for ever, also in engines opened before a
 /// later edit of the model.
@@ -67,6 +69,8 @@ struct derive_options {
 class model {
  public:
   model();
+  /// Continues from what an engine has (`engine::declared`); edits leave that as it is.
+  explicit model(std::shared_ptr<const model_data> from);
   ~model();
   model(model&&) noexcept;
   model& operator=(model&&) noexcept;
@@ -121,6 +125,45 @@ class model {
                           std::move(function), options);
   }
 
+  /// Replaces the definition of a derived array, which keeps its name, type and page class. Its
+  /// length is that of the new definition; what reads it follows as with `resize`. `when`: default
+  /// as before.
+  template <element T>
+  array<T> redefine(array<T> target, const std::type_identity_t<definition<T>>& computed,
+                    std::optional<evaluation> when = {}) {
+    return array<T>(redefine_array(target.handle(), computed.data(), dtype_of<T>, when));
+  }
+  /// The same by a host function; `length`: default as before.
+  template <element T>
+  array<T> redefine_host(array<T> target, std::initializer_list<any_array> operands,
+                         host_function function, std::optional<std::uint64_t> length = {}) {
+    return array<T>(redefine_array(target.handle(),
+                                   std::span<const any_array>(operands.begin(), operands.size()),
+                                   std::move(function), dtype_of<T>, length));
+  }
+  /// Gives an array another name; handles stay good. The old name is free.
+  void rename(const any_array& target, std::string_view name) {
+    rename_array(target.handle(), name);
+  }
+  /// Takes an array out. A mistake while some definition reads it that is not dropped or redefined
+  /// as well. Its name is free; its id is never used again.
+  void drop(const any_array& target) { drop_array(target.handle()); }
+  /// Another length for a source or the result of a host function; new elements of a source are
+  /// zero. Derived arrays follow where their definition says how: element by element, reductions,
+  /// and index tables whose items are still there. For others it is a mistake, unless they are
+  /// redefined or dropped as well. Returns the handle with the new size; old ones stay good.
+  template <element T>
+  array<T> resize(array<T> target, std::uint64_t length) {
+    return array<T>(resize_array(target.handle(), length));
+  }
+  /// The array with this name: `unknown_array`, `type_mismatch`.
+  template <element T>
+  [[nodiscard]] result<array<T>> find(std::string_view name) const {
+    auto found = find_array(*data(), name, dtype_of<T>);
+    if (!found) return found.error();
+    return array<T>(*found);
+  }
+
   /// Every mistake of the declarations so far, in order of declaration, then those of the whole:
   /// duplicate names, undefined arrays, eager over lazy, missing operators, cycles. O(model).
   [[nodiscard]] std::vector<status> mistakes() const;
@@ -136,6 +179,8 @@ class model {
   [[nodiscard]] std::uint32_t tag() const noexcept;
   /// Arrays declared so far, hidden ones included.
   [[nodiscard]] std::uint32_t array_count() const noexcept;
+  /// What is declared so far, lengths not yet followed; changes with every edit.
+  [[nodiscard]] const model_data& records() const noexcept;
 
  private:
   struct state;
@@ -151,8 +196,20 @@ class model {
   array_handle add_host(std::string_view name, std::uint64_t length, dtype type,
                         std::span<const any_array> operands, host_function function,
                         derive_options options);
+  array_handle redefine_array(const array_handle& target, const definition_data& computed,
+                              dtype type, std::optional<evaluation> when);
+  array_handle redefine_array(const array_handle& target, std::span<const any_array> operands,
+                              host_function function, dtype type,
+                              std::optional<std::uint64_t> length);
+  void rename_array(const array_handle& target, std::string_view name);
+  void drop_array(const array_handle& target);
+  array_handle resize_array(const array_handle& target, std::uint64_t length);
 
   std::unique_ptr<state> state_;
 };
+
+/// The array of `data` with this name and type: `unknown_array`, `type_mismatch`.
+[[nodiscard]] result<array_handle> find_array(const model_data& data, std::string_view name,
+                                              dtype type);
 
 }  // namespace sheaf::inline v0

@@ -5,11 +5,14 @@
 ///
 /// Invariants
 ///  1. `arrays[i]` is the array with `array_id{i}`; ids are dense and never reused.
-///  2. A record's length, type and page class never change after it is declared.
+///  2. A record's type and page class never change after it is declared.
+///  3. A handle names an array here where its tag is that of the array: two engines over one model
+///     that both declare more arrays give the same ids under different tags.
 ///
 /// Thread safety: reading from any thread once shared.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -25,6 +28,7 @@
 #include <sheaf/base/id.hpp>
 #include <sheaf/base/line_mask.hpp>
 #include <sheaf/base/status.hpp>
+#include <sheaf/graph/array.hpp>
 #include <sheaf/graph/host_function.hpp>
 #include <sheaf/graph/line_program.hpp>
 #include <sheaf/graph/plan.hpp>
@@ -35,6 +39,7 @@ enum class array_kind : std::uint8_t {
   source,   ///< written by the host
   derived,  ///< computed
   hidden,   ///< computed, an inner step of one definition
+  dropped,  ///< was one of these; its id and name are kept for messages
 };
 
 /// Values of `array_record::definition` that are no index.
@@ -58,14 +63,18 @@ static_assert(sizeof(array_record) == 32);
 
 /// One operand of a definition that is not simply a list of aligned arrays.
 struct model_operand {
-  std::uint64_t bits;       ///< constant: bit pattern
+  std::uint64_t bits;       ///< constant: bit pattern; array: `implied_broadcast` or 0
   std::uint32_t array;      ///< no_index for a constant
   std::uint32_t element;    ///< broadcast: which; aligned: no_index
 };
 
+/// `model_operand::bits` of an array of one element that meets a longer one: should it grow, it
+/// meets element by element.
+inline constexpr std::uint64_t implied_broadcast = 1;
+
 /// What computes one array.
 struct definition_record {
-  std::uint32_t result;         ///< array index
+  std::uint32_t result;         ///< array index; no_index: taken back, gone before the next compile
   std::uint32_t operand_begin;  ///< uniform: into `operand_arrays`; else into `operands`
   std::uint32_t operand_count;
   std::uint32_t payload;        ///< as in plan_operation, into the tables of this model
@@ -92,8 +101,14 @@ struct name_index {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> duplicates;  ///< (later, first)
 };
 
+/// Arrays from `first` on have this tag.
+struct tag_run {
+  std::uint32_t first, tag;
+};
+
 struct model_data {
-  std::uint32_t tag = 0;
+  std::uint32_t tag = 0;            ///< of the arrays declared before an engine was opened
+  std::vector<tag_run> later_tags;  ///< of those declared in its transactions, rising
   bool forward_declared = false;      ///< some array was used before its definition: levels in the
                                       ///< records are not exact
   std::uint32_t lazy_count = 0;       ///< arrays
@@ -110,7 +125,23 @@ struct model_data {
   std::vector<status> mistakes;         ///< of single declarations, at most `mistake_count_max`
   std::uint64_t mistakes_not_kept = 0;
   name_index names;
+  std::vector<std::uint32_t> redefined;  ///< arrays computed otherwise than in the data that this
+                                         ///< was copied from; may repeat
+  std::vector<std::uint32_t> dropped;    ///< arrays that data still had
 
+  /// The tag of an array, which exists.
+  [[nodiscard]] std::uint32_t tag_of(std::uint32_t array) const noexcept {
+    if (later_tags.empty() || array < later_tags.front().first) return tag;
+    const auto after = std::upper_bound(
+        later_tags.begin(), later_tags.end(), array,
+        [](std::uint32_t value, const tag_run& run) { return value < run.first; });
+    return (after - 1)->tag;
+  }
+  /// True where `handle` names an array of this model, dropped ones included.
+  [[nodiscard]] bool owns(const array_handle& handle) const noexcept {
+    const std::uint32_t array = index_of(handle.id);
+    return array < array_count() && handle.model_tag == tag_of(array);
+  }
   [[nodiscard]] std::uint32_t array_count() const noexcept {
     return static_cast<std::uint32_t>(arrays.size());
   }

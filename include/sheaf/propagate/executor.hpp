@@ -98,6 +98,10 @@ class executor {
   [[nodiscard]] line_mask* masks() noexcept;
   /// Says that `slot`, a source page, has a mask that is not zero.
   void mark(std::uint32_t slot) noexcept;
+  /// In the commit that brought this plan: recomputes `lines` of `slot`, a derived page, whatever
+  /// its operands say. `kept`: they count as changed even where no bit differs, as where the array
+  /// has another length. Then only marks decide what runs. For sources: marks lines as changed.
+  void mark_for_graph(std::uint32_t slot, line_mask lines, bool kept);
   /// After the masks: which elements of the changed lines `changes` wrote.
   void note_written(const delta& changes) noexcept;
 

@@ -1,0 +1,274 @@
+/// \file
+/// Derived arrays follow the lengths of their operands: in order of level, each definition whose
+/// operands have other lengths than before is made anew over them.
+///
+/// | kind                  | how it follows |
+/// |-----------------------|----------------|
+/// | combine, program      | the longest operand gives the length; one of a single element meets all |
+/// | reduce                | inner arrays get the sizes of the new tree; levels are added or dropped on top |
+/// | segment_fold, gather  | the items stay; they must lie inside the operand |
+/// | host                  | its length is its own |
+/// | others                | not: they are to be redefined |
+///
+/// What cannot follow is a mistake of the whole, not of a call: a later call may mend it.
+#include <algorithm>
+#include <map>
+#include <set>
+#include <sheaf/algebra/fold_tree.hpp>
+
+#include "definer.hpp"
+#include "model_walk.hpp"
+
+namespace sheaf::inline v0 {
+namespace {
+
+using ull = unsigned long long;
+
+class length_follower {
+ public:
+  explicit length_follower(declaration_state& state) : state_(state) {}
+
+  void run() {
+    std::vector<std::uint32_t> again = std::move(state_.stuck);
+    std::ranges::sort(again);
+    state_.stuck.clear();
+    state_.stuck_mistakes.clear();
+    for (const std::uint32_t array : in_order()) {
+      const std::uint32_t index = data().arrays[array].definition;
+      if (index >= refused_definition || redone_.contains(array)) continue;
+      const definition_record made = data().definitions[index];
+      bool concerned = std::ranges::binary_search(again, array);
+      for_each_operand(data(), made, [&](std::uint32_t operand) {
+        concerned |= has_moved(operand);
+      });
+      if (concerned) follow(index, made);
+    }
+  }
+
+ private:
+  model_data& data() { return *state_.data; }
+  bool has_moved(std::uint32_t array) {
+    return array < state_.settled_lengths.size() &&
+           state_.settled_lengths[array] != data().arrays[array].length;
+  }
+
+  /// Results of definitions, operands first. Those on cycles are left out.
+  std::vector<std::uint32_t> in_order() {
+    const level_table levels = levels_of(data());
+    std::vector<std::uint32_t> order;
+    for (const definition_record& made : data().definitions) {
+      if (levels.levels[made.result] != no_index) order.push_back(made.result);
+    }
+    std::ranges::stable_sort(order, {}, [&](std::uint32_t array) { return levels.levels[array]; });
+    return order;
+  }
+
+  void stick(std::uint32_t array, const status& why) {
+    state_.stuck.push_back(array);
+    state_.stuck_mistakes.push_back(why);
+  }
+  /// The name the host knows it by.
+  std::string shown(std::uint32_t array) {
+    const array_record& record = data().arrays[array];
+    return data().name_of(array_id{
+        record.kind == array_kind::hidden ? record.name_begin : array});
+  }
+
+  void follow(std::uint32_t index, const definition_record& made) {
+    switch (made.kind) {
+      case operator_kind::combine:
+      case operator_kind::program: return follow_aligned(index, made);
+      case operator_kind::fold_lines: return follow_fold(made);
+      case operator_kind::segment_fold:
+      case operator_kind::gather: return follow_table(index, made);
+      case operator_kind::host: return;
+      default: break;
+    }
+    stick(made.result,
+          make_status(status_code::unsupported, subsystem::graph,
+                      "an array cannot follow the length of what it reads, redefine it in the same "
+                      "transaction",
+                      "'%s'", shown(made.result).c_str()));
+  }
+
+  void follow_aligned(std::uint32_t index, const definition_record& made) {
+    const status fault = fault_of_lengths(made);
+    if (!fault.is_ok()) return stick(made.result, fault);
+    data().definitions[index].result = no_index;
+    state_.has_gaps = true;
+    data().forward_declared = true;
+    definer again(state_, made.result, false, data().arrays[made.result].page);
+    if (again.follow_aligned(made)) data().redefined.push_back(made.result);
+  }
+
+  model_operand operand_of(const definition_record& made, std::uint32_t which) {
+    if (!made.uniform) return data().operands[made.operand_begin + which];
+    return {0, data().operand_arrays[made.operand_begin + which], no_index};
+  }
+
+  status fault_of_lengths(const definition_record& made) {
+    std::uint32_t longest = no_index;
+    for (std::uint32_t i = 0; i < made.operand_count; ++i) {
+      const model_operand operand = operand_of(made, i);
+      if (operand.array == no_index) continue;
+      const std::uint64_t length = data().arrays[operand.array].length;
+      if (operand.element != no_index && operand.bits != implied_broadcast) {
+        if (operand.element < length) continue;
+        return make_status(status_code::out_of_range, subsystem::graph,
+                           "an element past the end of its array",
+                           "element %u of '%s', which has %llu, in the definition of '%s'",
+                           operand.element, shown(operand.array).c_str(),
+                           static_cast<ull>(length), shown(made.result).c_str());
+      }
+      if (length == 1) continue;
+      if (longest == no_index) longest = operand.array;
+      const std::uint64_t other = data().arrays[longest].length;
+      if (other == length) continue;
+      return make_status(status_code::length_mismatch, subsystem::graph,
+                         "operands of different lengths meet",
+                         "'%s' has %llu elements, '%s' has %llu, in the definition of '%s'",
+                         shown(longest).c_str(), static_cast<ull>(other),
+                         shown(operand.array).c_str(), static_cast<ull>(length),
+                         shown(made.result).c_str());
+    }
+    return {};
+  }
+
+  /// The reduction that the inner array `made.result` belongs to, as a whole.
+  void follow_fold(const definition_record& made) {
+    const array_record& record = data().arrays[made.result];
+    const std::uint32_t owner =
+        record.kind == array_kind::hidden ? record.name_begin : made.result;
+    std::vector<std::uint32_t> partials;
+    std::uint32_t at = owner;
+    while (at != made.result) {
+      const definition_record& above = data().definitions[data().arrays[at].definition];
+      if (above.kind != operator_kind::fold_blocks) break;
+      at = data().operands[above.operand_begin].array;
+      partials.insert(partials.begin(), at);
+    }
+    if (at != made.result) {
+      return stick(made.result, make_status(status_code::unsupported, subsystem::graph,
+                                            "an array cannot follow the length of what it reads, "
+                                            "redefine it in the same transaction",
+                                            "'%s'", shown(made.result).c_str()));
+    }
+    const std::uint32_t operand = operand_of(made, 0).array;
+    redone_.insert(owner);
+    redone_.insert(partials.begin(), partials.end());
+    definer again(state_, owner, true, std::nullopt);
+    if (again.follow_fold(operand, made.semiring, partials)) data().redefined.push_back(owner);
+  }
+
+  void follow_table(std::uint32_t index, const definition_record& made) {
+    const index_table& table = *data().tables[made.payload];
+    const std::uint32_t operand = operand_of(made, 0).array;
+    const std::uint64_t length = data().arrays[operand].length;
+    const std::uint64_t known = table.reach_offsets.size() - 1;
+    if (length == known) return;
+    if (length < known && table.reach_offsets[length] != table.reach_offsets[known]) {
+      std::uint64_t last = known;
+      while (table.reach_offsets[last - 1] == table.reach_offsets[known]) --last;
+      return stick(made.result,
+                   make_status(status_code::out_of_range, subsystem::graph,
+                               made.kind == operator_kind::gather
+                                   ? "an index of gather is past the end of the operand"
+                                   : "a member of a segment is past the end of the operand",
+                               "element %llu of '%s', which has %llu, in the definition of '%s'",
+                               static_cast<ull>(last - 1), shown(operand).c_str(),
+                               static_cast<ull>(length), shown(made.result).c_str()));
+    }
+    const auto [place, is_new] = tables_.try_emplace({made.payload, length}, no_index);
+    if (is_new) {
+      auto longer = std::make_shared<index_table>(table);
+      longer->reach_offsets.resize(static_cast<std::size_t>(length) + 1,
+                                   table.reach_offsets[known]);
+      place->second = static_cast<std::uint32_t>(data().tables.size());
+      data().tables.push_back(std::move(longer));
+    }
+    data().definitions[index].payload = place->second;
+    state_.has_gaps = true;
+  }
+
+  declaration_state& state_;
+  std::set<std::uint32_t> redone_;  ///< arrays of reductions that have followed as a whole
+  /// Tables made for other operand lengths, by the table before and the length.
+  std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint32_t> tables_;
+};
+
+}  // namespace
+
+void declaration_state::follow_lengths() {
+  close_gaps();
+  if (settled_lengths.empty()) {
+    for (const array_record& record : data->arrays) settled_lengths.push_back(record.length);
+  }
+  length_follower(*this).run();
+  settled_lengths.clear();
+  lengths_moved = false;
+}
+
+bool definer::follow_aligned(const definition_record& before) {
+  state_.scratch.clear();
+  std::uint64_t length = 1;
+  bool was_aligned = false;
+  for (std::uint32_t i = 0; i < before.operand_count; ++i) {
+    model_operand operand =
+        before.uniform
+            ? model_operand{0, data_.operand_arrays[before.operand_begin + i], no_index}
+            : data_.operands[before.operand_begin + i];
+    was_aligned |= operand.array != no_index && operand.element == no_index;
+    const bool meets = operand.array != no_index &&
+                       (operand.element == no_index || operand.bits == implied_broadcast);
+    if (meets) length = std::max(length, data_.arrays[operand.array].length);
+    state_.scratch.push_back(operand);
+  }
+  if (length == 1 && !was_aligned) length = record().length;
+  bool meets_otherwise = false;
+  for (model_operand& operand : state_.scratch) {
+    const bool implied = operand.element != no_index && operand.bits == implied_broadcast;
+    if (operand.array == no_index || (operand.element != no_index && !implied)) continue;
+    const bool broadcast = data_.arrays[operand.array].length != length;
+    meets_otherwise |= broadcast != implied;
+    operand.element = broadcast ? 0 : no_index;
+    operand.bits = broadcast ? implied_broadcast : 0;
+  }
+  definition_record made = before;
+  made.operand_begin = made.operand_count = 0;
+  settle(made, length, true);
+  return meets_otherwise;
+}
+
+bool definer::follow_fold(std::uint32_t operand, semiring_id semiring,
+                          std::span<const std::uint32_t> partials) {
+  const fold_tree_shape shape = shape_of_fold_tree(data_.arrays[operand].length, type_);
+  const bool base_is_inner = data_.arrays[operand].kind == array_kind::hidden &&
+                             data_.arrays[operand].name_begin == result_;
+  hidden_count_ = static_cast<std::uint32_t>(partials.size()) + (base_is_inner ? 1 : 0);
+  const auto forget = [&](std::uint32_t array) {
+    data_.definitions[data_.arrays[array].definition].result = no_index;
+    state_.has_gaps = true;
+  };
+  forget(result_);
+  for (const std::uint32_t partial : partials) forget(partial);
+  data_.forward_declared = true;
+  for (std::size_t level = 0; level + 1 < shape.levels; ++level) {
+    const bool is_there = level < partials.size();
+    const std::uint32_t partial =
+        is_there ? partials[level] : add_hidden(shape.sizes[level]);
+    data_.arrays[partial].length = shape.sizes[level];
+    definer(state_, partial, true, std::nullopt)
+        .define_fold(level == 0 ? operator_kind::fold_lines : operator_kind::fold_blocks, semiring,
+                     operand, shape.sizes[level], no_index);
+    operand = partial;
+  }
+  for (std::size_t level = shape.levels - 1; level < partials.size(); ++level) {
+    data_.arrays[partials[level]].definition = no_definition;
+    state_.bury(partials[level]);
+  }
+  define_fold(shape.levels == 1 ? operator_kind::fold_lines : operator_kind::fold_blocks, semiring,
+              operand, 1, no_index);
+  return shape.levels != partials.size() + 1;
+}
+
+}  // namespace sheaf::inline v0
