@@ -74,7 +74,9 @@ commit_group commit_queue::take_group(std::uint32_t count_max) noexcept {
   commit_group group{first_, nullptr};
   commit_request* last = nullptr;
   std::uint32_t count = 0;
+  // A change of the graph is a group by itself.
   for (; first_ != nullptr && !first_->is_exclusive && count < count_max; ++count) {
+    if (last != nullptr && (first_->edit != nullptr || last->edit != nullptr)) break;
     last = first_;
     first_ = first_->next;
   }

@@ -40,6 +40,8 @@
 namespace sheaf::inline v0 {
 
 class delta;
+class model;
+struct generation;
 
 /// What a committing thread hands in: lies on its stack until it is done.
 struct commit_request {
@@ -53,6 +55,8 @@ struct commit_request {
 
   // Of the transaction.
   delta* changes = nullptr;
+  model* edit = nullptr;             ///< the graph as the transaction wants it, or null
+  const generation* base = nullptr;  ///< what its calls were checked against; null: it made none
 
   // What became of it, for its owner once it is done.
   status outcome;

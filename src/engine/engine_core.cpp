@@ -115,9 +115,16 @@ void engine_core::show_generation() {
   {
     const mutex_lock lock(pool_mutex_);
     generations_.push_back(now_);
+    old_generations_ = static_cast<std::uint32_t>(generations_.size()) - 1;
   }
   newest_first_.store(now_->first_epoch);
   newest_shown_.store(now_.get());
+}
+
+/// So that `show_generation` cannot fail.
+void engine_core::reserve_generation() {
+  const mutex_lock lock(pool_mutex_);
+  generations_.reserve(generations_.size() + 1);
 }
 
 /// An opener read `epoch` from `published_`, so it sees the newest generation of that time, or a
@@ -267,6 +274,7 @@ std::size_t engine_core::trim() {
   if (is_inside_operator()) return 0;
   const turn_lock lock(turn_);
   frames_->reclaim(pins_);
+  if (old_generations_ != 0) forget_generations();
   return frames_->allocator().trim();
 }
 

@@ -35,6 +35,7 @@
 namespace sheaf::inline v0 {
 
 struct fork_base;
+struct graph_change;
 
 class engine_core : public std::enable_shared_from_this<engine_core> {
  public:
@@ -108,6 +109,16 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   };
 
   explicit engine_core(const engine_options& options);
+  [[nodiscard]] status judge_graph(const commit_request& member) const SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status commit_graph(commit_request& member) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status enter_generation(std::shared_ptr<const plan> graph,
+                                        std::shared_ptr<const model_data> declared,
+                                        const graph_change& change,
+                                        commit_request& member) noexcept SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status run_change(const graph_change& change, const delta& changes)
+      SHEAF_REQUIRES(turn_);
+  void reserve_generation() SHEAF_EXCLUDES(pool_mutex_);
+  void forget_generations() SHEAF_REQUIRES(turn_) SHEAF_EXCLUDES(pool_mutex_);
   void show_generation() SHEAF_REQUIRES(turn_) SHEAF_EXCLUDES(pool_mutex_);
   /// The generation of `epoch`, which the caller has pinned.
   [[nodiscard]] const generation* generation_of(std::uint64_t epoch) noexcept
@@ -146,6 +157,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   // Of who has the turn (frames_ too, but for `visible`).
   commit_queue turn_;
   std::shared_ptr<generation> now_;  ///< the newest generation; replaced by commits only
+  std::uint32_t old_generations_ SHEAF_GUARDED_BY(turn_) = 0;  ///< that pins may need
   std::uint64_t next_epoch_ SHEAF_GUARDED_BY(turn_) = 1;
   pin_view scanned_ SHEAF_GUARDED_BY(turn_);
   std::vector<touched_page> touched_;

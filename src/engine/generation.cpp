@@ -32,30 +32,42 @@ result<std::shared_ptr<generation>> generation::create(std::shared_ptr<const pla
 }
 
 std::string generation::name_of(const array_handle& target) const {
-  if (target.model_tag != declared->tag) return "an array of another model";
-  return declared->name_of(target.id);
+  return declared->owns(target) ? declared->name_of(target.id) : "an array of another model";
 }
 
 status generation::check(const array_handle& target, dtype type) const noexcept {
+  return check_handle(*declared, target, type);
+}
+
+status check_handle(const model_data& declared, const array_handle& target, dtype type) noexcept {
   if (target.model_tag == 0) {
     return status(status_code::unknown_array, subsystem::engine, "the handle names no array");
   }
-  if (target.model_tag != declared->tag) {
+  if (index_of(target.id) >= declared.array_count()) {
+    const bool same = target.model_tag == declared.tag;
+    return make_status(same ? status_code::unknown_array : status_code::foreign_handle,
+                       subsystem::engine,
+                       same ? "the array was declared after this engine was opened"
+                            : "the array is not in this graph: declared later, or of another model",
+                       "array %u of model %u, the graph has %u", index_of(target.id),
+                       target.model_tag, declared.array_count());
+  }
+  const std::uint32_t tag = declared.tag_of(index_of(target.id));
+  if (target.model_tag != tag) {
     return make_status(status_code::foreign_handle, subsystem::engine,
                        "the array belongs to another model than this engine",
                        "array %u of model %u, the engine has model %u", index_of(target.id),
-                       target.model_tag, declared->tag);
+                       target.model_tag, tag);
   }
-  if (index_of(target.id) >= graph->producer_of_array.size()) {
-    return make_status(status_code::unknown_array, subsystem::engine,
-                       "the array was declared after this engine was opened", "array %u",
-                       index_of(target.id));
+  const array_record& record = declared.record(target.id);
+  if (record.kind == array_kind::dropped) {
+    return make_status(status_code::unknown_array, subsystem::engine, "the array was dropped",
+                       "'%s'", declared.name_of(target.id).c_str());
   }
-  const array_record& record = declared->record(target.id);
   if (record.type != type) {
     return make_status(status_code::type_mismatch, subsystem::engine,
                        "the array has another element type", "'%s' holds %s, not %s",
-                       name_of(target).c_str(), std::string(sheaf::name_of(record.type)).c_str(),
+                       declared.name_of(target.id).c_str(), std::string(sheaf::name_of(record.type)).c_str(),
                        std::string(sheaf::name_of(type)).c_str());
   }
   return {};
@@ -63,8 +75,7 @@ status generation::check(const array_handle& target, dtype type) const noexcept 
 
 result<const plan_source*> generation::source_of(const array_handle& target,
                                                  dtype type) const noexcept {
-  if (target.model_tag == declared->tag &&
-      index_of(target.id) < graph->producer_of_array.size()) {
+  if (declared->owns(target)) {
     const std::uint32_t producer = graph->producer_of_array[index_of(target.id)];
     if (graph->is_source(producer) && graph->sources[producer].type == type) {
       return &graph->sources[producer];

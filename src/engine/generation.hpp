@@ -29,6 +29,10 @@ namespace sheaf::inline v0 {
 
 class fork_workspaces;
 
+/// Checks that `target` is an array of `declared` with elements of `type`.
+[[nodiscard]] status check_handle(const model_data& declared, const array_handle& target,
+                                  dtype type) noexcept;
+
 struct generation {
   generation();
   ~generation();

@@ -49,8 +49,13 @@ void engine_core::commit_group_of(const commit_group& group) {
     group.for_each([&](commit_request& member) { refuse(member, closed); });
     return;
   }
-  const status together = commit_together(group);
-  if (together.is_ok()) return;
+  bool fits = true;
+  group.for_each([&](commit_request& member) { fits &= judge_graph(member).is_ok(); });
+  status together;
+  if (!fits) together = judge_graph(*group.first);
+  else if (group.first->edit != nullptr) together = commit_graph(*group.first);
+  else together = commit_together(group);
+  if (fits && together.is_ok()) return;
   if (group.is_single()) {
     ++failed_commits_;
     refuse(*group.first, together);
@@ -58,7 +63,8 @@ void engine_core::commit_group_of(const commit_group& group) {
   }
   ++groups_split_;
   group.for_each([this](commit_request& member) {
-    const status alone = commit_together({&member, member.next});
+    status alone = judge_graph(member);
+    if (alone.is_ok()) alone = commit_together({&member, member.next});
     if (alone.is_ok()) return;
     ++failed_commits_;
     refuse(member, alone);
@@ -116,6 +122,7 @@ status engine_core::commit_together(const commit_group& group) {
   });
   if (newest_pinned != 0) frames_->end_commit(now_->runner->logs(), pins_, keep_spares_);
   frames_->reclaim(pins_);
+  if (SHEAF_UNLIKELY(old_generations_ != 0)) forget_generations();
   for (frame_log* log : now_->runner->logs()) log->clear();
   return {};
 }

@@ -8,27 +8,27 @@ namespace sheaf::inline v0 {
 
 namespace {
 
-status past_the_end(const generation& base, const array_handle& target, std::uint64_t element,
+status past_the_end(const std::string& name, std::uint64_t element,
                     std::uint64_t length) {
   return make_status(status_code::out_of_range, subsystem::engine,
                      "the index is past the end of the array",
                      "element %llu of '%s', which has %llu",
-                     static_cast<unsigned long long>(element), base.name_of(target).c_str(),
+                     static_cast<unsigned long long>(element), name.c_str(),
                      static_cast<unsigned long long>(length));
 }
 
-status lengths_differ(const generation& base, const array_handle& target, std::uint64_t indices,
+status lengths_differ(const std::string& name, std::uint64_t indices,
                       std::uint64_t values) {
   return make_status(status_code::length_mismatch, subsystem::engine,
                      "spans of one call have different lengths", "%llu and %llu for '%s'",
                      static_cast<unsigned long long>(indices),
-                     static_cast<unsigned long long>(values), base.name_of(target).c_str());
+                     static_cast<unsigned long long>(values), name.c_str());
 }
 
-status unsupported_merge(const generation& base, const array_handle& target, merge_operator op) {
+status unsupported_merge(const std::string& name, merge_operator op) {
   return make_status(status_code::type_mismatch, subsystem::engine,
                      "the merge operator is not defined for the element type", "%s on '%s'",
-                     std::string(name_of(op)).c_str(), base.name_of(target).c_str());
+                     std::string(name_of(op)).c_str(), name.c_str());
 }
 
 }  // namespace
@@ -45,6 +45,7 @@ transaction::transaction(std::shared_ptr<engine_core> core) noexcept : core_(std
 transaction::transaction(transaction&& other) noexcept
     : core_(std::move(other.core_)),
       base_(std::move(other.base_)),
+      edit_(std::move(other.edit_)),
       delta_(std::move(other.delta_)),
       error_(other.error_),
       has_storage_(std::exchange(other.has_storage_, false)) {
@@ -56,6 +57,7 @@ transaction& transaction::operator=(transaction&& other) noexcept {
   give_back();
   core_ = std::move(other.core_);
   base_ = std::move(other.base_);
+  edit_ = std::move(other.edit_);
   delta_ = std::move(other.delta_);
   error_ = other.error_;
   has_storage_ = std::exchange(other.has_storage_, false);
@@ -68,6 +70,7 @@ transaction::~transaction() { give_back(); }
 void transaction::give_back() noexcept {
   if (has_storage_ && core_ != nullptr) core_->give_back(std::move(delta_));
   has_storage_ = false;
+  edit_.reset();
 }
 
 void transaction::write_to(std::shared_ptr<engine_core> core,
@@ -98,14 +101,55 @@ bool transaction::is_writable() noexcept {
   return true;
 }
 
+model& transaction::graph() {
+  if (edit_ == nullptr) {
+    // A transaction that cannot commit lets calls go to a model that nobody sees.
+    edit_ = is_writable() ? std::make_unique<model>(base_->declared) : std::make_unique<model>();
+  }
+  return *edit_;
+}
+
+result<transaction::write_target> transaction::target_of(const array_handle& target,
+                                                         dtype type) const noexcept {
+  if (SHEAF_UNLIKELY(edit_ != nullptr)) {
+    const model_data& records = edit_->records();
+    if (records.owns(target) && records.record(target.id).kind == array_kind::source &&
+        records.record(target.id).type == type) {
+      const array_record& record = records.record(target.id);
+      const std::uint64_t last = (record.length - 1) >> (byte_shift(record.page) - size_shift(type));
+      return write_target{record.length, static_cast<std::uint32_t>(last) + 1, record.page};
+    }
+    SHEAF_TRY(check_handle(records, target, type));
+    return make_status(status_code::not_a_source, subsystem::engine,
+                       "only source arrays can be written", "'%s' is derived",
+                       name_of(target).c_str());
+  }
+  const auto source = base_->source_of(target, type);
+  if (!source) return source.error();
+  return write_target{(*source)->length, (*source)->page_count, (*source)->page};
+}
+
+result<std::uint64_t> transaction::length_of(const array_handle& target, dtype type) noexcept {
+  if (!is_writable()) return error_;
+  const auto source = target_of(target, type);
+  if (source) return source->length;
+  remember(source.error());
+  return source.error();
+}
+
+std::string transaction::name_of(const array_handle& target) const {
+  const model_data& records = edit_ == nullptr ? *base_->declared : edit_->records();
+  return records.owns(target) ? records.name_of(target.id) : "an array of another model";
+}
+
 void transaction::write_one(const array_handle& target, dtype type, merge_operator op,
                             std::uint64_t index, const void* value) noexcept {
   if (!is_writable()) return;
-  const auto source = base_->source_of(target, type);
+  const auto source = target_of(target, type);
   if (!source) return remember(source.error());
-  if (!supports(op, type)) return remember(unsupported_merge(*base_, target, op));
-  if (index >= (*source)->length) {
-    return remember(past_the_end(*base_, target, index, (*source)->length));
+  if (!supports(op, type)) return remember(unsupported_merge(name_of(target), op));
+  if (index >= source->length) {
+    return remember(past_the_end(name_of(target), index, source->length));
   }
   remember(delta_.set(target.id, type, op, index, value));
 }
@@ -114,12 +158,12 @@ void transaction::write_range(const array_handle& target, dtype type, merge_oper
                               std::uint64_t first, const void* values, std::uint64_t count,
                               bool borrowed) noexcept {
   if (!is_writable()) return;
-  const auto source = base_->source_of(target, type);
+  const auto source = target_of(target, type);
   if (!source) return remember(source.error());
-  if (!supports(op, type)) return remember(unsupported_merge(*base_, target, op));
-  const std::uint64_t length = (*source)->length;
+  if (!supports(op, type)) return remember(unsupported_merge(name_of(target), op));
+  const std::uint64_t length = source->length;
   if (first > length || count > length - first) {
-    return remember(past_the_end(*base_, target, first + count, length));
+    return remember(past_the_end(name_of(target), first + count, length));
   }
   remember(borrowed ? delta_.range_borrowed(target.id, type, op, first, values, count)
                     : delta_.range(target.id, type, op, first, values, count));
@@ -130,16 +174,16 @@ void transaction::write_scatter(const array_handle& target, dtype type, merge_op
                                 std::span<const Index> indices, const void* values,
                                 std::uint64_t value_count, bool borrowed) noexcept {
   if (!is_writable()) return;
-  const auto source = base_->source_of(target, type);
+  const auto source = target_of(target, type);
   if (!source) return remember(source.error());
-  if (!supports(op, type)) return remember(unsupported_merge(*base_, target, op));
+  if (!supports(op, type)) return remember(unsupported_merge(name_of(target), op));
   if (indices.size() != value_count) {
-    return remember(lengths_differ(*base_, target, indices.size(), value_count));
+    return remember(lengths_differ(name_of(target), indices.size(), value_count));
   }
   if (indices.empty()) return;
   const std::uint64_t highest = max_index(core_->apply_bodies(), indices);
-  if (highest >= (*source)->length) {
-    return remember(past_the_end(*base_, target, highest, (*source)->length));
+  if (highest >= source->length) {
+    return remember(past_the_end(name_of(target), highest, source->length));
   }
   remember(borrowed ? delta_.scatter_borrowed(target.id, type, op, indices, values)
                     : delta_.scatter(target.id, type, op, indices, values));
@@ -157,13 +201,13 @@ void transaction::write_lines(const array_handle& target, dtype type, merge_oper
                               std::span<const std::uint64_t> element_masks,
                               std::span<const std::byte> payload) noexcept {
   if (!is_writable()) return;
-  const auto found = base_->source_of(target, type);
+  const auto found = target_of(target, type);
   if (!found) return remember(found.error());
-  const plan_source& source = **found;
-  if (!supports(op, type)) return remember(unsupported_merge(*base_, target, op));
+  const write_target& source = *found;
+  if (!supports(op, type)) return remember(unsupported_merge(name_of(target), op));
   const auto lines = static_cast<std::size_t>(std::popcount(mask));
   if (element_masks.size() != lines || payload.size() != lines * line_size) {
-    return remember(lengths_differ(*base_, target, element_masks.size(), lines));
+    return remember(lengths_differ(name_of(target), element_masks.size(), lines));
   }
   if (mask == 0) return;
   const unsigned shift = line_shift - size_shift(type);
@@ -176,7 +220,7 @@ void transaction::write_lines(const array_handle& target, dtype type, merge_oper
     end = ((first_line + line) << shift) + static_cast<unsigned>(std::bit_width(elements));
   });
   if (page >= source.page_count || end > source.length) {
-    return remember(past_the_end(*base_, target, end, source.length));
+    return remember(past_the_end(name_of(target), end, source.length));
   }
   remember(delta_.lines(target.id, type, op, source.page, first_line, mask, element_masks.data(),
                         payload.data()));
@@ -190,6 +234,8 @@ result<epoch> transaction::commit() && {
   }
   commit_request request;
   request.changes = &delta_;
+  request.edit = edit_.get();
+  request.base = base_.get();
   result<epoch> done = core_->commit(request);
   end();
   return done;

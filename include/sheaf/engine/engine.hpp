@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include <sheaf/base/id.hpp>
 #include <sheaf/base/result.hpp>
@@ -65,7 +66,18 @@ class engine {
   [[nodiscard]] status recompute();
   /// Frees superseded frames and gives free memory back to the system; returns those bytes.
   std::size_t trim();
-  /// What was declared, as this engine has it.
+  /// The array with this name in the newest graph: `closed`, `unknown_array`, `type_mismatch`.
+  template <element T>
+  [[nodiscard]] result<array<T>> find(std::string_view name) const {
+    const std::shared_ptr<const model_data> newest = declared();
+    if (newest == nullptr) {
+      return status(status_code::closed, subsystem::engine, "no engine is open");
+    }
+    auto found = find_array(*newest, name, dtype_of<T>);
+    if (!found) return found.error();
+    return array<T>(*found);
+  }
+  /// The newest graph, as its last change left it.
   [[nodiscard]] std::shared_ptr<const model_data> declared() const noexcept;
 
   /// Ends writing: later commits and snapshots fail with `closed`. Idempotent.

@@ -15,11 +15,13 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 
 #include <sheaf/base/id.hpp>
 #include <sheaf/base/result.hpp>
 #include <sheaf/graph/array.hpp>
+#include <sheaf/graph/model.hpp>
 #include <sheaf/page/delta.hpp>
 
 namespace sheaf::inline v0 {
@@ -101,14 +103,35 @@ class transaction {
     write_lines(target.handle(), dtype_of<T>, op, page, mask, element_masks, payload);
   }
 
+  /// The engine's graph, to be edited (see model.hpp): arrays added, redefined, renamed, dropped or
+  /// resized here are so from this commit on, and arrays it returns may be written to in this
+  /// transaction. Mistakes come from `commit`, as they do from `engine::open`. O(graph) at the
+  /// first edit and at the commit.
+  [[nodiscard]] model& graph();
+  /// `graph().resize`.
+  template <element T>
+  array<T> resize(const array<T>& target, std::uint64_t length) {
+    return graph().resize(target, length);
+  }
+  /// Puts `values` behind the last element; returns the handle with the new size.
+  template <element T>
+  array<T> append(const array<T>& target, std::span<const std::type_identity_t<T>> values) {
+    const result<std::uint64_t> length = length_of(target.handle(), dtype_of<T>);
+    if (!length || values.empty()) return target;
+    const array<T> longer = resize(target, *length + values.size());
+    range(longer, {*length}, values);
+    return longer;
+  }
+
   /// The first mistake so far, or ok.
   [[nodiscard]] const status& error() const noexcept { return error_; }
-  [[nodiscard]] bool is_empty() const noexcept { return delta_.is_empty(); }
+  [[nodiscard]] bool is_empty() const noexcept { return delta_.is_empty() && edit_ == nullptr; }
 
   /// Applies the changes and brings everything derived up to date; returns the epoch at which they
   /// are visible. On an error nothing changed. The transaction is over either way. Errors: the
   /// first mistake; `closed`; `aborted`; `reentrant`; `out_of_memory`; `history_full`;
-  /// `operator_failed` naming the array.
+  /// `operator_failed` naming the array; `conflict` where the graph was changed meanwhile in a way
+  /// that matters here; the mistakes of the changed graph.
   [[nodiscard]] result<epoch> commit() &&;
   /// Drops the changes. A later commit gets `aborted`.
   void abort() noexcept;
@@ -146,12 +169,23 @@ class transaction {
   void write_lines(const array_handle& target, dtype type, merge_operator op, std::uint32_t page,
                    line_mask mask, std::span<const std::uint64_t> element_masks,
                    std::span<const std::byte> payload) noexcept;
+  /// The source as this transaction leaves it.
+  struct write_target {
+    std::uint64_t length;
+    std::uint32_t page_count;
+    page_class page;
+  };
+  [[nodiscard]] result<write_target> target_of(const array_handle& target,
+                                               dtype type) const noexcept;
+  [[nodiscard]] result<std::uint64_t> length_of(const array_handle& target, dtype type) noexcept;
+  [[nodiscard]] std::string name_of(const array_handle& target) const;
   void remember(const status& mistake) noexcept;
   void give_back() noexcept;
   [[nodiscard]] bool is_writable() noexcept;
 
   std::shared_ptr<engine_core> core_;
   std::shared_ptr<const generation> base_;  ///< what calls are checked against
+  std::unique_ptr<model> edit_;             ///< the graph as it is to be; null: as it is
   delta delta_;
   status error_;
   bool has_storage_ = false;  ///< `delta_` came from the engine's pool
