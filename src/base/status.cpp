@@ -37,6 +37,9 @@ std::string_view name_of(status_code value) noexcept {
     case status_code::io_error: return "io_error";
     case status_code::bad_format: return "bad_format";
     case status_code::failed: return "failed";
+    case status_code::conflict: return "conflict";
+    case status_code::snapshot_too_old: return "snapshot_too_old";
+    case status_code::predicate_failed: return "predicate_failed";
   }
   return "unknown";
 }

@@ -115,6 +115,7 @@ result<epoch> fork_state::merge() {
   SHEAF_TRY(core_->all_changes(changes));
   commit_request request;
   request.changes = &changes;
+  request.base = &core_->base()->graph();
   const auto done = engine->commit(request);
   if (done) drop();
   return done;

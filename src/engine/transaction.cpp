@@ -8,8 +8,7 @@ namespace sheaf::inline v0 {
 
 namespace {
 
-status past_the_end(const std::string& name, std::uint64_t element,
-                    std::uint64_t length) {
+status past_the_end(const std::string& name, std::uint64_t element, std::uint64_t length) {
   return make_status(status_code::out_of_range, subsystem::engine,
                      "the index is past the end of the array",
                      "element %llu of '%s', which has %llu",
@@ -17,8 +16,7 @@ status past_the_end(const std::string& name, std::uint64_t element,
                      static_cast<unsigned long long>(length));
 }
 
-status lengths_differ(const std::string& name, std::uint64_t indices,
-                      std::uint64_t values) {
+status lengths_differ(const std::string& name, std::uint64_t indices, std::uint64_t values) {
   return make_status(status_code::length_mismatch, subsystem::engine,
                      "spans of one call have different lengths", "%llu and %llu for '%s'",
                      static_cast<unsigned long long>(indices),
@@ -116,8 +114,9 @@ result<transaction::write_target> transaction::target_of(const array_handle& tar
     if (records.owns(target) && records.record(target.id).kind == array_kind::source &&
         records.record(target.id).type == type) {
       const array_record& record = records.record(target.id);
-      const std::uint64_t last = (record.length - 1) >> (byte_shift(record.page) - size_shift(type));
-      return write_target{record.length, static_cast<std::uint32_t>(last) + 1, record.page};
+      const std::uint64_t pages =
+          ((record.length - 1) >> (byte_shift(record.page) - size_shift(type))) + 1;
+      return write_target{record.length, static_cast<std::uint32_t>(pages), record.page};
     }
     SHEAF_TRY(check_handle(records, target, type));
     return make_status(status_code::not_a_source, subsystem::engine,

@@ -41,6 +41,9 @@ enum class status_code : std::uint8_t {
   io_error,           ///< the operating system refused; the detail has its words
   bad_format,         ///< input bytes do not have the form they claim
   failed,             ///< the engine stopped after an uncertain step
+  conflict,           ///< another transaction committed first what this one wrote or read
+  snapshot_too_old,   ///< the transaction began before what the engine remembers of writes
+  predicate_failed,   ///< the condition of `commit_if` did not hold
 };
 [[nodiscard]] std::string_view name_of(status_code value) noexcept;
 
