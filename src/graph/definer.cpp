@@ -51,6 +51,10 @@ void definer::define(const definition_data& computed) {
     case definition_data::form::reduce: return define_reduce(computed);
     case definition_data::form::segment_reduce: return define_segments(computed);
     case definition_data::form::gather: return define_gather(computed);
+    case definition_data::form::spmv: return define_spmv(computed);
+    case definition_data::form::stencil: return define_stencil(computed);
+    case definition_data::form::gemv: return define_gemv(computed);
+    case definition_data::form::matmul: return define_matmul(computed);
   }
 }
 

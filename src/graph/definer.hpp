@@ -48,6 +48,10 @@ class definer {
   void define_reduce(const definition_data& computed);
   void define_segments(const definition_data& computed);
   void define_gather(const definition_data& computed);
+  void define_spmv(const definition_data& computed);
+  void define_stencil(const definition_data& computed);
+  void define_gemv(const definition_data& computed);
+  void define_matmul(const definition_data& computed);
 
   bool is_plain(const array_handle& handle) const;
   /// The operand's array, or no_index after noting why it cannot be one.
@@ -58,6 +62,16 @@ class definer {
   /// The array that `steps` name, or a hidden one that computes them; no_index if refused.
   std::uint32_t whole_operand(const std::vector<expression_step>& steps);
   std::uint32_t add_hidden(std::uint64_t length);
+  /// Takes whole arrays as the operands. False after noting what is wrong with them.
+  bool take_operands(std::span<const array_handle> operands);
+  /// True where operand number `operand` has `wanted` elements: `why` says of what. Else notes it.
+  bool has_length(std::size_t operand, std::uint64_t wanted, const char* why);
+  /// True where the length of an operand is a multiple of `inner`. Else notes it: `what` is wrong.
+  bool divides(std::uint64_t inner, std::size_t operand, const char* what);
+  void settle_dense(operator_kind kind, semiring_id semiring, const dense_shape& shape);
+  /// Stores a definition whose operands are read whole.
+  void settle_product(operator_kind kind, semiring_id semiring, std::uint32_t payload,
+                      std::uint64_t length);
   void note_uses(std::vector<operator_use>&& uses);
   const known_segments& segments_of(const std::shared_ptr<const segment_table>& groups,
                                     std::uint64_t operand_length);

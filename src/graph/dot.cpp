@@ -32,6 +32,10 @@ const char* name_of(operator_kind kind) noexcept {
     case operator_kind::fold_blocks: return "fold blocks";
     case operator_kind::segment_fold: return "segment fold";
     case operator_kind::gather: return "gather";
+    case operator_kind::spmv: return "spmv";
+    case operator_kind::stencil: return "stencil";
+    case operator_kind::gemv: return "gemv";
+    case operator_kind::matmul: return "matmul";
     case operator_kind::host: break;
   }
   return "host function";

@@ -20,6 +20,9 @@ class checker {
     if (!check_levels()) return fault_;
     if (!check_consumers()) return fault_;
     if (!check_fallible()) return fault_;
+    for (std::size_t i = 0; i < plan_.operations.size(); ++i) {
+      if (!payload_fits(plan_.operations[i])) return broken("a payload that is not there", i), fault_;
+    }
     for (std::size_t i = 0; i < plan_.programs.size(); ++i) {
       if (!verify(plan_.programs[i]).is_ok()) broken("a program does not verify", i);
     }
@@ -233,6 +236,25 @@ class checker {
     }
     reaches.resize(plan_.sources.size());
     return reaches == plan_.reaches_fallible || broken("reaches_fallible", 0);
+  }
+
+  /// Of the kinds whose shape must fit the result.
+  bool payload_fits(const plan_operation& operation) const {
+    const std::uint32_t at = operation.payload;
+    switch (operation.kind) {
+      case operator_kind::spmv:
+        return at < plan_.matrices.size() &&
+               plan_.matrices[at]->offsets.size() == operation.length + 1 &&
+               std::ranges::is_sorted(plan_.matrices[at]->offsets);
+      case operator_kind::stencil:
+        return at < plan_.stencils.size() && !plan_.stencils[at]->spans.empty() &&
+               plan_.stencils[at]->rows * plan_.stencils[at]->columns == operation.length;
+      case operator_kind::gemv:
+      case operator_kind::matmul:
+        return at < plan_.dense.size() && plan_.dense[at].inner != 0 &&
+               plan_.dense[at].rows * plan_.dense[at].columns == operation.length;
+      default: return true;
+    }
   }
 
   static bool table_rises(const index_table& table) {

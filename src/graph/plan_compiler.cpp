@@ -378,6 +378,9 @@ class plan_compiler {
     plan_->programs = data_.programs;
     plan_->tables.reserve(data_.tables.size());
     for (const auto& table : data_.tables) plan_->tables.push_back(*table);
+    plan_->matrices = data_.matrices;
+    plan_->stencils = data_.stencils;
+    plan_->dense = data_.dense;
     plan_->hosts.resize(data_.hosts.size());
     for (std::uint32_t i = 0; i < plan_->hosts.size(); ++i) plan_->hosts[i] = i;
   }

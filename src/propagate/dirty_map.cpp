@@ -44,6 +44,15 @@ void dirty_map::mark_line_range(const plan_node& node, const plan_operation& op,
   }
 }
 
+void dirty_map::mark_all_elements(const plan_node& node, const plan_operation& op) noexcept {
+  const unsigned shift = line_shift - size_shift(op.type);
+  const std::uint64_t lines = ((op.length - 1) >> shift) + 1;
+  std::uint64_t* masks = element_masks_ + plan_.indexed_begin[plan_.node_index(node)];
+  std::fill_n(masks, lines, first_lines(1u << shift));
+  masks[lines - 1] = first_lines(static_cast<unsigned>(op.length - ((lines - 1) << shift)));
+  mark_line_range(node, op, 0, lines);
+}
+
 void dirty_map::push(std::uint32_t producer, std::uint32_t page, line_mask changed) noexcept {
   const plan& graph = *plan_.graph;
   const std::uint32_t last = graph.child_begin[producer + 1];

@@ -66,6 +66,8 @@ class dirty_map {
         std::uint64_t{1} << (element & ((1u << shift) - 1));
     mark_line(node, op, line);
   }
+  /// Marks every element of the result of a kind that is `by_element`.
+  void mark_all_elements(const plan_node& node, const plan_operation& op) noexcept;
   /// Changed lines of page `page` of an operand.
   [[nodiscard]] line_mask changed_lines(const plan_operand& operand,
                                         std::uint32_t page) const noexcept {

@@ -4,6 +4,8 @@
 #include <map>
 #include <stdexcept>
 
+#include "model/products.hpp"
+
 namespace model_test {
 
 namespace {
@@ -79,6 +81,11 @@ class builder {
         break;
       case array_form::gather:
         settle<T>(index, sheaf::gather(handle<T>(recipe.operands[0]), recipe.indices));
+        break;
+      case array_form::product:
+        settle<T>(index, define_product(*recipe.product, recipe.semiring,
+                                        handle<T>(recipe.operands[0]),
+                                        handle<T>(recipe.operands[1])));
         break;
       case array_form::host: host<T>(index); break;
     }

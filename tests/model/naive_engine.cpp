@@ -5,6 +5,8 @@
 #include <sheaf/algebra/fold_tree.hpp>
 #include <sheaf/algebra/scalar.hpp>
 
+#include "model/products.hpp"
+
 namespace model_test {
 
 namespace {
@@ -181,6 +183,13 @@ column gather(const array_recipe& recipe, const std::vector<column>& arrays) {
   return stored(out);
 }
 
+template <element T>
+column product(const array_recipe& recipe, const std::vector<column>& arrays) {
+  return stored(compute_product(*recipe.product, recipe.semiring,
+                                elements_of<T>(arrays[recipe.operands[0]]),
+                                elements_of<T>(arrays[recipe.operands[1]])));
+}
+
 column host(const array_recipe& recipe, const std::vector<array_recipe>& recipes,
             const std::vector<column>& arrays) {
   std::vector<sheaf::host_operand> operands;
@@ -207,6 +216,7 @@ void recompute(const std::vector<array_recipe>& recipes, std::vector<column>& ar
         case array_form::reduce:
         case array_form::segment_reduce: arrays[i] = fold<T>(recipe, arrays); break;
         case array_form::gather: arrays[i] = gather<T>(recipe, arrays); break;
+        case array_form::product: arrays[i] = product<T>(recipe, arrays); break;
         case array_form::host: arrays[i] = host(recipe, recipes, arrays); break;
       }
     });

@@ -48,8 +48,11 @@ struct group_table {
 };
 
 enum class array_form : std::uint8_t {
-  source, expression, combine, combine_terms, reduce, segment_reduce, gather, host
+  source, expression, combine, combine_terms, reduce, segment_reduce, gather, host,
+  product  ///< spmv, stencil, gemv, matmul
 };
+
+struct product_recipe;
 
 /// One array and what it is derived from: arrays of smaller number only.
 struct array_recipe {
@@ -65,7 +68,8 @@ struct array_recipe {
   std::vector<formula> weights = {};   ///< combine_terms
   std::shared_ptr<const group_table> groups = {};
   std::vector<std::uint32_t> indices = {};   ///< gather
-  std::vector<std::uint32_t> operands = {};  ///< gather, host: arrays
+  std::vector<std::uint32_t> operands = {};  ///< gather, host, product: arrays
+  std::shared_ptr<const product_recipe> product = {};
 };
 
 /// What every host function of the tests computes; both engines' host code is this one function.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/products.hpp"
+
 namespace model_test {
 
 namespace {
@@ -200,12 +202,13 @@ class model_dice {
     lazy_ = random_.chance(12);
     const std::uint32_t main = random_.pick(readable(std::nullopt, 0));
     const std::uint64_t choice = random_.below(100);
-    array_recipe made = choice < 38   ? expression(main)
-                        : choice < 54 ? combine(main)
-                        : choice < 68 ? terms(main)
-                        : choice < 77 ? reduce(main)
-                        : choice < 85 ? segment_reduce(main)
-                        : choice < 93 ? gather(main)
+    array_recipe made = choice < 34   ? expression(main)
+                        : choice < 48 ? combine(main)
+                        : choice < 61 ? terms(main)
+                        : choice < 69 ? reduce(main)
+                        : choice < 77 ? segment_reduce(main)
+                        : choice < 84 ? gather(main)
+                        : choice < 97 ? product(main)
                                       : host();
     made.lazy = lazy_;
     made.declared_first = made.form != array_form::host && random_.chance(12);
@@ -320,6 +323,23 @@ class model_dice {
     return made;
   }
 
+  array_recipe product(std::uint32_t main) {
+    const dtype type = arrays_[main].type;
+    const std::uint32_t other = random_.pick(readable(type, 0));
+    const bool swapped = random_.chance(50);
+    const std::uint32_t first = swapped ? other : main;
+    const std::uint32_t second = swapped ? main : other;
+    auto made = std::make_shared<product_recipe>(
+        random_product(random_, arrays_[first].length, arrays_[second].length,
+                       [&] { return constant_leaf(type).bits; }));
+    array_recipe recipe = fresh(type, made->length);
+    recipe.form = array_form::product;
+    recipe.semiring = semiring_for(type);
+    recipe.operands = {first, second};
+    recipe.product = std::move(made);
+    return recipe;
+  }
+
   array_recipe host() {
     array_recipe made = fresh(random_.pick(types_), random_.pick(lengths_));
     made.form = array_form::host;
@@ -362,7 +382,7 @@ std::vector<array_recipe> random_model(dice& random, model_shape shape) {
 
 std::string describe(const std::vector<array_recipe>& arrays) {
   constexpr const char* forms[] = {"source", "expression", "combine", "combine_terms",
-                                   "reduce", "segment_reduce", "gather", "host"};
+                                   "reduce", "segment_reduce", "gather", "host", "product"};
   std::string out;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const array_recipe& a = arrays[i];

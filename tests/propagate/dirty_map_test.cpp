@@ -8,17 +8,23 @@
 #include <set>
 
 #include <sheaf/base/isa.hpp>
+#include <sheaf/graph/dense.hpp>
 #include <sheaf/graph/model.hpp>
+#include <sheaf/graph/sparse.hpp>
+#include <sheaf/graph/stencil.hpp>
 
+#include "model/naive_products.hpp"
 #include "page/random.hpp"
+#include "propagate/operators/rules.hpp"
 
 namespace sheaf {
 namespace {
 
 /// Elements of operand `k` that result element `i` reads, by the definition of each kind.
 template <class Visitor>
-void visit_reads(const plan& graph, const plan_operation& op, const plan_operand& operand,
-                 std::uint64_t operand_length, std::uint64_t i, Visitor&& visitor) {
+void visit_reads(const plan& graph, const plan_operation& op, std::uint32_t which,
+                 const plan_operand& operand, std::uint64_t operand_length, std::uint64_t i,
+                 Visitor&& visitor) {
   switch (op.kind) {
     case operator_kind::combine:
     case operator_kind::program:
@@ -42,6 +48,37 @@ void visit_reads(const plan& graph, const plan_operation& op, const plan_operand
       return;
     }
     case operator_kind::gather: visitor(graph.tables[op.payload].indices[i]); return;
+    case operator_kind::spmv: {
+      const sparse_structure& matrix = *graph.matrices[op.payload];
+      for (std::uint32_t e = matrix.offsets[i]; e < matrix.offsets[i + 1]; ++e) {
+        visitor(which == 0 ? e : matrix.indices[e]);
+      }
+      return;
+    }
+    case operator_kind::gemv:
+      for (std::uint64_t k = 0; k < graph.dense[op.payload].inner; ++k) {
+        visitor(which == 0 ? i * graph.dense[op.payload].inner + k : k);
+      }
+      return;
+    case operator_kind::matmul: {  // a change anywhere in the second operand counts for all
+      const dense_shape& shape = graph.dense[op.payload];
+      const std::uint64_t begin = which == 0 ? i / shape.columns * shape.inner : 0;
+      const std::uint64_t end = which == 0 ? begin + shape.inner : operand_length;
+      for (std::uint64_t at = begin; at < end; ++at) visitor(at);
+      return;
+    }
+    case operator_kind::stencil: {
+      const stencil_shape& shape = *graph.stencils[op.payload];
+      const auto rows = static_cast<std::int64_t>(shape.rows);
+      const auto columns = static_cast<std::int64_t>(shape.columns);
+      for (const stencil_tap& tap : shape.taps) {
+        const auto at = static_cast<std::int64_t>(i);
+        const auto row = model_test::place_on(at / columns + tap.row, rows, shape.edge);
+        const auto column = model_test::place_on(at % columns + tap.column, columns, shape.edge);
+        if (row && column) visitor(static_cast<std::uint64_t>(*row * columns + *column));
+      }
+      return;
+    }
     case operator_kind::host:
       for (std::uint64_t at = 0; at < operand_length; ++at) visitor(at);
       return;
@@ -108,6 +145,10 @@ class mapped {
   std::uint64_t length_of(std::uint32_t producer) const {
     return graph_->is_source(producer) ? graph_->sources[producer].length
                                        : graph_->operation_of(graph_->node_of(producer)).length;
+  }
+  static bool is_by_element(const plan_operation& op) {
+    const operator_rules* rules = rules_of(op.kind);
+    return rules != nullptr && rules->by_element;
   }
   static std::string words(const plan_operation& op, std::uint32_t page) {
     return "kind " + std::to_string(static_cast<int>(op.kind)) + " page " + std::to_string(page) +
@@ -178,15 +219,17 @@ class mapped {
     std::vector<line_mask> wanted(op.page_count, 0);
     wanted_elements_.clear();
     const std::uint64_t per_line = line_size >> size_shift(op.type);
+    std::uint32_t which = 0;  // of kinds with constants among their operands nobody asks
     for (const plan_operand& operand : operands_of(node, op)) {
+      const std::uint32_t number = which++;
       for (std::uint64_t i = 0; i < op.length; ++i) {
         bool reads = false;
-        visit_reads(*graph_, op, operand, length_of(operand.producer), i, [&](std::uint64_t at) {
+        visit_reads(*graph_, op, number, operand, length_of(operand.producer), i,
+                    [&](std::uint64_t at) {
           const std::uint64_t line = (at << size_shift(operand.type)) / line_size;
           const line_mask mask =
               masks_[operand.slot + (line >> static_cast<unsigned>(operand.page))];
-          const bool by_index =
-              op.kind == operator_kind::gather || op.kind == operator_kind::segment_fold;
+          const bool by_index = is_by_element(op);
           reads |= (mask >> (line & (lines_of(operand.page) - 1)) & 1) != 0 &&
                    (!by_index || is_noted(operand, at));
         });
@@ -213,7 +256,7 @@ class mapped {
       ASSERT_EQ(masks_[node.slot + page], wanted[page]) << words(op, page);
       ASSERT_EQ(dirty_.contains(node.slot + page), wanted[page] != 0) << words(op, page);
     }
-    if (!dirty_map::is_pushed_only(op)) return;
+    if (!is_by_element(op)) return;
     const std::uint64_t per_line = line_size >> size_shift(op.type);
     const std::uint64_t* masks = elements_.data() + plan_->indexed_begin[plan_->node_index(node)];
     for (std::uint64_t i = 0; i < op.length; ++i) {
@@ -262,6 +305,37 @@ void declare_all(model& m, std::uint64_t length, sheaf_test::random_numbers& ran
   (void)m.derive("outer", gather(inner, {0, static_cast<std::uint32_t>(length / 2), 0}));
   (void)m.derive("regrouped",
                  segment_reduce(semiring_id::max_plus, sum_of, segments::from_ids(ids, 37)));
+  std::vector<std::uint32_t> offsets{0}, columns;
+  for (std::uint64_t row = 0; row < length / 2 + 3; ++row) {
+    for (std::uint32_t e = random() % 5; e != 0; --e) {
+      columns.push_back(static_cast<std::uint32_t>(random() % length));
+    }
+    offsets.push_back(static_cast<std::uint32_t>(columns.size()));
+  }
+  columns.push_back(0), ++offsets.back();
+  const auto weights = m.source<T>("weights", columns.size(), {.page = page()});
+  const auto matrix = sparse_matrix::from_csr(length, offsets, columns);
+  (void)m.derive("product", spmv(semiring_id::sum_product, matrix, weights, sum_of),
+                 {.page = page()});
+  (void)m.derive("product of a source", spmv(semiring_id::max_plus, matrix, weights, a));
+  for (const boundary edge :
+       {boundary::clamp, boundary::wrap, boundary::constant, boundary::skip}) {
+    (void)m.derive({}, stencil(semiring_id::sum_product, a, {{-40, T{1}}, {-1, T{2}}, {2, T{3}}},
+                               {.edge = edge}), {.page = page()});
+    for (std::uint64_t wide = 1; wide <= length; wide = wide * 7 + 3) {
+      if (length % wide != 0) continue;
+      (void)m.derive({}, stencil(semiring_id::sum_product, sum_of, grid{length / wide, wide},
+                                 {{-1, 0, T{1}}, {0, 3, T{2}}, {0, 0, T{3}}, {7, -1, T{3}}},
+                                 {.edge = edge}), {.page = page()});
+    }
+  }
+  for (std::uint64_t inner = 1; inner <= length; inner = inner * 3 + 2) {
+    if (length % inner != 0 || length / inner > 100) continue;
+    (void)m.derive({}, matmul(semiring_id::sum_product, a, sum_of, inner), {.page = page()});
+    const auto x = m.source<T>({}, inner, {.page = page()});
+    (void)m.derive({}, gemv(semiring_id::sum_product, sum_of, x), {.page = page()});
+    (void)m.derive({}, gemv(semiring_id::sum_product, b, x), {.page = page()});
+  }
   (void)m.derive_host<T>("host", length, {a, sum_of}, [](host_call&) { return status(); });
 }
 
@@ -285,7 +359,7 @@ TEST(DirtyMap, PushAndPullNameTheLinesTheDefinitionNamesForEveryKind) {
   ASSERT_NO_FATAL_FAILURE(compare_maps<float>(kinds));
   ASSERT_NO_FATAL_FAILURE(compare_maps<std::uint8_t>(kinds));
   ASSERT_NO_FATAL_FAILURE(compare_maps<double>(kinds));
-  EXPECT_EQ(kinds.size(), 7u) << "every kind of operator takes part";
+  EXPECT_EQ(kinds.size(), 11u) << "every kind of operator takes part";
 }
 
 }  // namespace

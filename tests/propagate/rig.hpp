@@ -18,7 +18,7 @@ using namespace sheaf;  // NOLINT: tests of one library
 
 class rig {
  public:
-  explicit rig(const model& declared, unsigned threads = 1) {
+  explicit rig(const model& declared, unsigned threads = 1, isa set = widest_isa()) {
     graph_ = declared.compile().value();
     frames_ = frame_store::create({.slot_count = graph_->slot_count}).value();
     for (const plan_source& source : graph_->sources) {
@@ -29,7 +29,7 @@ class rig {
       create(graph_->nodes[index].slot, op.page_count, op.page);
     }
     executor_ = executor::create(graph_, declared.data(), *frames_,
-                                 {.set = widest_isa(), .threads = threads})
+                                 {.set = set, .threads = threads})
                     .value();
     recompute();
   }

@@ -108,10 +108,13 @@ class segments {
   std::shared_ptr<const segment_table> table_;
 };
 
+struct product_definition;  // sheaf/graph/shapes.hpp
+
 /// A definition without its element type.
 struct definition_data {
   enum class form : std::uint8_t {
-    combine, combine_terms, program, reduce, segment_reduce, gather
+    combine, combine_terms, program, reduce, segment_reduce, gather, spmv, stencil, gemv,
+    matmul
   };
   form kind;
   semiring_id semiring = semiring_id::sum_product;
@@ -121,6 +124,7 @@ struct definition_data {
   std::vector<expression_step> steps = {};  ///< of the other forms
   std::shared_ptr<const segment_table> groups = {};
   std::vector<std::uint32_t> indices = {};
+  std::shared_ptr<const product_definition> product = {};  ///< of the last four
 };
 
 /// What an array of `T` is derived from.

@@ -120,6 +120,9 @@ struct model_data {
   std::string characters;  ///< all names, one after the other
   std::vector<line_program> programs;
   std::vector<std::shared_ptr<const index_table>> tables;
+  std::vector<std::shared_ptr<const sparse_structure>> matrices;
+  std::vector<std::shared_ptr<const stencil_shape>> stencils;
+  std::vector<dense_shape> dense;
   std::vector<host_function> hosts;
   std::vector<operator_use> operator_uses;  ///< each (operator, arity, type) once
   std::vector<status> mistakes;         ///< of single declarations, at most `mistake_count_max`

@@ -33,6 +33,7 @@
 #include <sheaf/base/line_mask.hpp>
 #include <sheaf/graph/line_program.hpp>
 #include <sheaf/graph/plan_node.hpp>
+#include <sheaf/graph/shapes.hpp>
 
 namespace sheaf::inline v0 {
 
@@ -43,6 +44,10 @@ enum class operator_kind : std::uint8_t {
   fold_blocks,   ///< result element i = fold of operand elements [64 i, 64 i + 64) (reduce, above)
   segment_fold,  ///< result element i = fold of operand elements named by an index table
   gather,        ///< result element i = operand element indices[i]
+  spmv,          ///< result element i = fold over the entries of row i of a sparse matrix
+  gemv,          ///< result element i = row i of a dense matrix times a vector
+  matmul,        ///< the product of two dense matrices
+  stencil,       ///< result element i = fold over the taps around operand element i
   host,          ///< an opaque host function: whole pages, may fail
 };
 
@@ -82,7 +87,8 @@ struct plan_operation {
   std::uint32_t operand_count;  ///< entries per node (2 x terms when weighted)
   std::uint32_t page_count;     ///< of the result
   std::uint64_t length;         ///< of the result, elements, at least 1
-  std::uint32_t payload;        ///< program: `programs`; indexed kinds: `tables`; host: `hosts`
+  std::uint32_t payload;        ///< program: `programs`; indexed kinds: `tables`; host: `hosts`;
+                                ///< spmv: `matrices`; stencil: `stencils`; gemv, matmul: `dense`
   std::uint32_t manifest;       ///< program: compiled body of this shape, or no_index
   friend bool operator==(const plan_operation&, const plan_operation&) = default;
 };
@@ -126,6 +132,9 @@ struct plan {
   std::vector<std::uint8_t> reaches_fallible;    ///< per source: its cone holds a fallible node
   std::vector<line_program> programs;
   std::vector<index_table> tables;
+  std::vector<std::shared_ptr<const sparse_structure>> matrices;  ///< of spmv
+  std::vector<std::shared_ptr<const stencil_shape>> stencils;
+  std::vector<dense_shape> dense;                                 ///< of gemv and matmul
   std::vector<std::uint32_t> hosts;              ///< ids of host functions in the model
   std::vector<std::uint64_t> constants;          ///< of weights, bit patterns
   std::vector<std::uint32_t> contiguous;         ///< producers whose pages lie side by side, rising

@@ -1,6 +1,9 @@
 #include "propagate/operators/rules.hpp"
 
+#include "propagate/operators/dense.hpp"
 #include "propagate/operators/indexed.hpp"
+#include "propagate/operators/spmv.hpp"
+#include "propagate/operators/stencil.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -13,6 +16,10 @@ const operator_rules* rules_of(operator_kind kind) noexcept {
     case operator_kind::host: return nullptr;
     case operator_kind::segment_fold: return &segment_fold_rules;
     case operator_kind::gather: return &gather_rules;
+    case operator_kind::spmv: return &spmv_rules;
+    case operator_kind::stencil: return &stencil_rules;
+    case operator_kind::gemv: return &gemv_rules;
+    case operator_kind::matmul: return &matmul_rules;
   }
   return nullptr;
 }

@@ -1,0 +1,103 @@
+#include "propagate/operators/spmv.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "propagate/bodies/products.hpp"
+#include "propagate/ring_table.hpp"
+
+namespace sheaf::inline v0 {
+
+SHEAF_RING_TABLES(spmv_bodies, spmv_body)
+
+namespace {
+
+constexpr std::uint32_t values_operand = 0;
+constexpr std::uint32_t x_operand = 1;
+
+/// The row of a changed entry: looked for from the last one found, since entries come in order.
+void push_values(dirty_map& map, const plan_node& node, const plan_operation& op,
+                 const sparse_structure& matrix, std::uint64_t first, std::uint64_t elements,
+                 std::uint64_t& row) noexcept {
+  const auto& offsets = matrix.offsets;
+  for (; elements != 0; elements &= elements - 1) {
+    const std::uint64_t entry = first + static_cast<unsigned>(std::countr_zero(elements));
+    if (entry >= offsets[row + 1]) {
+      const auto after = std::upper_bound(
+          offsets.begin() + static_cast<std::ptrdiff_t>(row) + 1, offsets.end(), entry);
+      row = static_cast<std::uint64_t>(after - offsets.begin()) - 1;
+    }
+    map.mark_element(node, op, row);
+  }
+}
+
+void push_x(dirty_map& map, const plan_node& node, const plan_operation& op,
+            const sparse_structure& matrix, std::uint64_t first,
+            std::uint64_t elements) noexcept {
+  for (; elements != 0; elements &= elements - 1) {
+    const std::uint64_t column = first + static_cast<unsigned>(std::countr_zero(elements));
+    const std::uint32_t end = matrix.reach_offsets[column + 1];
+    for (std::uint32_t i = matrix.reach_offsets[column]; i < end; ++i) {
+      map.mark_element(node, op, matrix.reach_rows[i]);
+    }
+  }
+}
+
+void push(dirty_map& map, const plan_node& node, const plan_operation& op, std::uint32_t which,
+          std::uint32_t page, line_mask changed) noexcept {
+  const plan_operand& operand = map.operand(node, which);
+  const sparse_structure& matrix = *map.graph().matrices[op.payload];
+  const unsigned element_shift = line_shift - size_shift(operand.type);
+  const std::uint64_t first = std::uint64_t{page} * lines_of(operand.page);
+  std::uint64_t row = 0;
+  for_each_line(changed, [&](unsigned line) {
+    const std::uint64_t elements = map.changed_elements(operand, first + line);
+    const std::uint64_t element = (first + line) << element_shift;
+    if (which == values_operand) push_values(map, node, op, matrix, element, elements, row);
+    else push_x(map, node, op, matrix, element, elements);
+  });
+}
+
+/// In a fork: the pages that hold what the asked rows read.
+void require_rows(page_runner& runner, const plan_node& node, const sparse_structure& matrix,
+                  std::uint64_t first, std::uint64_t rows) noexcept {
+  for (; rows != 0; rows &= rows - 1) {
+    const std::uint64_t row = first + static_cast<unsigned>(std::countr_zero(rows));
+    for (std::uint32_t e = matrix.offsets[row]; e < matrix.offsets[row + 1]; ++e) {
+      runner.require_element(runner.operand(node, values_operand), e);
+      runner.require_element(runner.operand(node, x_operand), matrix.indices[e]);
+    }
+  }
+}
+
+line_mask run(page_runner& runner, const plan_node& node, const plan_operation& op,
+              std::uint32_t page, const line_task& task) noexcept {
+  const resolved_operation& body = runner.resolved(node);
+  const sparse_structure& matrix = *runner.graph().matrices[op.payload];
+  std::uint64_t asked[page_lines_max];
+  for_each_line(task.mask, [&](unsigned line) {
+    asked[line] = runner.take_elements(node, op, page, line);
+    if (runner.must_require()) {
+      require_rows(runner, node, matrix, page_runner::first_element(op, body, page, line),
+                   asked[line]);
+    }
+  });
+  const spmv_view view = {runner.paged_where_required(runner.operand(node, values_operand)),
+                          runner.paged_where_required(runner.operand(node, x_operand)),
+                          matrix.offsets.data() + page_runner::first_element(op, body, page, 0),
+                          matrix.indices.data()};
+  return reinterpret_cast<spmv_body>(body.bodies[0])(task, view, asked);
+}
+
+status resolve(const plan&, const plan_operation& op, const kernel_table& kernels,
+               resolved_operation& out) {
+  out.bodies[0] =
+      reinterpret_cast<void (*)()>(spmv_bodies_of(kernels.set).of(op.semiring, op.type));
+  return {};
+}
+
+}  // namespace
+
+constinit const operator_rules spmv_rules = {true, true, push, nullptr, run, resolve};
+
+}  // namespace sheaf::inline v0
