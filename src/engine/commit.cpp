@@ -33,7 +33,7 @@ bool engine_core::can_fail(const commit_group& group) const noexcept {
       found |= now_->graph->reaches_fallible[now_->source_index(piece.array)] != 0;
     }
   });
-  return found;
+  return found || now_->runner->delays_reach_fallible(delays_);
 }
 
 /// Every page of the engine is the cheap bound. Only where the budget does not hold that much are
@@ -44,6 +44,7 @@ status engine_core::reserve_frames(const commit_group& group) {
       frames_->reserve(now_->runner->whole_demand(), now_->runner->logs()).is_ok()) {
     return {};
   }
+  now_->runner->mark_delays(delays_);
   group.for_each([this](const commit_request& member) { mark_pieces(*member.changes); });
   return frames_->reserve(now_->runner->count_cone(), now_->runner->logs());
 }

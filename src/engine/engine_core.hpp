@@ -130,7 +130,8 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   [[nodiscard]] status commit_together(const commit_group& group) SHEAF_REQUIRES(turn_);
   void publish_nothing_new(const commit_group& group) SHEAF_REQUIRES(turn_);
   [[nodiscard]] status make_room(const commit_group& group) SHEAF_REQUIRES(turn_);
-  [[nodiscard]] bool can_fail(const commit_group& group) const noexcept;
+  [[nodiscard]] bool can_fail(const commit_group& group) const noexcept
+      SHEAF_REQUIRES(turn_);
   [[nodiscard]] status reserve_frames(const commit_group& group) SHEAF_REQUIRES(turn_);
   void mark_pieces(const delta& changes) SHEAF_REQUIRES(turn_);
   void apply_pieces(const delta& changes) SHEAF_REQUIRES(turn_);
@@ -161,6 +162,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   std::uint64_t next_epoch_ SHEAF_GUARDED_BY(turn_) = 1;
   pin_view scanned_ SHEAF_GUARDED_BY(turn_);
   std::vector<touched_page> touched_;
+  delay_queue delays_ SHEAF_GUARDED_BY(turn_);
   work_counters last_ SHEAF_GUARDED_BY(turn_);
   work_counters total_ SHEAF_GUARDED_BY(turn_);
   std::uint64_t commits_ SHEAF_GUARDED_BY(turn_) = 0;

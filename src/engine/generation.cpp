@@ -77,7 +77,8 @@ result<const plan_source*> generation::source_of(const array_handle& target,
                                                  dtype type) const noexcept {
   if (declared->owns(target)) {
     const std::uint32_t producer = graph->producer_of_array[index_of(target.id)];
-    if (graph->is_source(producer) && graph->sources[producer].type == type) {
+    if (graph->is_source(producer) && graph->sources[producer].type == type &&
+        graph->sources[producer].delayed == no_index) {
       return &graph->sources[producer];
     }
   }

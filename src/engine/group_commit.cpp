@@ -30,11 +30,14 @@ result<epoch> engine_core::commit(commit_request& request) {
 }
 
 void engine_core::lead(const commit_request& mine) {
-  commit_group group = turn_.take_group(options_.group_transactions_max);
+  // Every commit moves delays on by one epoch: theirs are groups of one.
+  const std::uint32_t group_max =
+      now_->graph->has_delay() ? 1 : options_.group_transactions_max;
+  commit_group group = turn_.take_group(group_max);
   for (unsigned led = 1; !group.is_empty(); ++led) {
     commit_group_of(group);
     if (led == led_groups_max || !turn_.has_waiting()) break;
-    const commit_group next = turn_.take_group(options_.group_transactions_max);
+    const commit_group next = turn_.take_group(group_max);
     commit_queue::complete(group, &mine);
     group = next;
   }
@@ -75,7 +78,7 @@ void engine_core::commit_group_of(const commit_group& group) {
 status engine_core::commit_together(const commit_group& group) {
   bool is_empty = true;
   group.for_each([&](const commit_request& member) { is_empty &= member.changes->is_empty(); });
-  if (is_empty) {
+  if (is_empty && delays_.is_empty()) {
     publish_nothing_new(group);
     return {};
   }
@@ -96,6 +99,8 @@ status engine_core::commit_together(const commit_group& group) {
     }
   }
   touched_.clear();
+  const status moved = now_->runner->move_delays(delays_);
+  SHEAF_ASSERT(moved.is_ok(), "built-in-operators-cannot-fail");
   group.for_each([this](const commit_request& member) { apply_pieces(*member.changes); });
   mark_touched();
   group.for_each([this](const commit_request& member) {
@@ -108,6 +113,7 @@ status engine_core::commit_together(const commit_group& group) {
     frames_->roll_back(now_->runner->logs(), pins_);
     return ran;
   }
+  now_->runner->note_delays(delays_);
   now_->runner->finish(keep_spares_ || frames_->has_runs());
   // release (seq_cst, as the handshake needs): everything of this epoch is visible to who reads it.
   published_.store(number);

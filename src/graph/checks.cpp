@@ -101,6 +101,31 @@ status fault_of(const operator_use& use, const std::string& array) {
   return {};
 }
 
+/// A delay follows something that is computed or written. Loops of delays alone hold nothing but
+/// their initial values, and there is no order in which to move them on.
+void check_delays(const model_data& data, std::vector<status>& found) {
+  for (const definition_record& definition : data.definitions) {
+    if (definition.kind != operator_kind::delay) continue;
+    std::uint32_t at = data.delays[definition.payload].array;
+    if (data.arrays[at].lazy) {
+      found.push_back(make_status(status_code::eager_over_lazy, subsystem::graph,
+                                  "a delay follows a lazy array", "'%s' follows '%s'",
+                                  data.name_of(array_id{definition.result}).c_str(),
+                                  data.name_of(array_id{at}).c_str()));
+    }
+    // The loop is reported at its first member.
+    std::size_t steps = 0;
+    while (at > definition.result && is_delay(data, data.arrays[at]) &&
+           ++steps <= data.delays.size()) {
+      at = delay_of(data, data.arrays[at]).array;
+    }
+    if (at != definition.result) continue;
+    found.push_back(make_status(status_code::cycle, subsystem::graph,
+                                "delays follow nothing but each other", "'%s' among them",
+                                data.name_of(array_id{at}).c_str()));
+  }
+}
+
 void check_operators(const model_data& data, std::vector<status>& found) {
   for (const operator_use& use : data.operator_uses) {
     const status fault = fault_of(use, data.name_of(array_id{use.array}));
@@ -127,6 +152,7 @@ void check_whole(const model_data& data, std::vector<status>& found) {
   check_dropped(data, found);
   check_laziness(data, found);
   check_operators(data, found);
+  if (!data.delays.empty()) check_delays(data, found);
   check_slots(data, found);
 }
 

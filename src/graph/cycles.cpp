@@ -178,8 +178,9 @@ level_table levels_of(const model_data& data) {
   std::vector<std::uint32_t> highest(data.definitions.size(), 0);
   std::vector<std::uint32_t> ready;
   for (std::uint32_t i = 0; i < data.array_count(); ++i) {
-    if (data.arrays[i].definition < refused_definition) continue;
-    table.levels[i] = 0;  // a source, or an array whose fault is reported elsewhere
+    const array_record& array = data.arrays[i];
+    if (array.definition < refused_definition && !is_delay(data, array)) continue;
+    table.levels[i] = 0;  // a source, a delay, or an array whose fault is reported elsewhere
     ready.push_back(i);
   }
   while (!ready.empty()) {

@@ -55,6 +55,12 @@ void definer::define(const definition_data& computed) {
     case definition_data::form::stencil: return define_stencil(computed);
     case definition_data::form::gemv: return define_gemv(computed);
     case definition_data::form::matmul: return define_matmul(computed);
+    case definition_data::form::scan: return define_scan(computed);
+    case definition_data::form::histogram: return define_histogram(computed);
+    case definition_data::form::sort_index: return define_sort(computed);
+    case definition_data::form::top_k: return define_top(computed);
+    case definition_data::form::gather_at: return define_gather_at(computed);
+    case definition_data::form::delay: return define_delay(computed);
   }
 }
 
@@ -233,7 +239,9 @@ void definer::combine_terms(const definition_data& computed) {
          length, true);
 }
 
-void definer::define_program(std::span<const expression_step> steps) {
+void definer::define_program(std::vector<expression_step> steps) {
+  if (define_as_cast(steps) || !split_casts(steps)) return;
+  state_.scratch.clear();
   result<compiled_expression> compiled = compile_expression(steps, type_);
   if (!compiled) {
     const status& fault = compiled.error();
@@ -276,25 +284,26 @@ void definer::note_uses(std::vector<operator_use>&& uses) {
   }
 }
 
-std::uint32_t definer::add_hidden(std::uint64_t length) {
+std::uint32_t definer::add_hidden(std::uint64_t length, dtype type) {
   const array_record& parent = record();
   return state_.add_array({}, {.length = length,
                                .level = 0,
                                .definition = no_definition,
                                .name_begin = result_,
                                .name_size = hidden_count_++,
-                               .type = type_,
-                               .page = default_page(length, type_),
+                               .type = type,
+                               .page = default_page(length, type),
                                .kind = array_kind::hidden,
                                .lazy = parent.lazy});
 }
 
-std::uint32_t definer::whole_operand(const std::vector<expression_step>& steps) {
+std::uint32_t definer::whole_operand(const std::vector<expression_step>& steps,
+                                     dtype type) {
   if (steps.size() == 1 && steps[0].kind == expression_step::form::operand &&
       !steps[0].broadcast) {
-    return admit(steps[0].array, type_);
+    return admit(steps[0].array, type);
   }
-  const std::uint32_t hidden = add_hidden(0);
+  const std::uint32_t hidden = add_hidden(0, type);
   definer inner(state_, hidden, false, std::nullopt);
   inner.define_program(steps);
   if (!inner.refused_) return hidden;
@@ -304,7 +313,14 @@ std::uint32_t definer::whole_operand(const std::vector<expression_step>& steps) 
 
 void definer::define_fold(operator_kind kind, semiring_id semiring, std::uint32_t operand,
                           std::uint64_t length, std::uint32_t payload) {
-  state_.scratch.assign(1, {0, operand, no_index});
+  define_step(kind, semiring, {operand}, length, payload);
+}
+
+void definer::define_step(operator_kind kind, semiring_id semiring,
+                          std::initializer_list<std::uint32_t> operands, std::uint64_t length,
+                          std::uint32_t payload) {
+  state_.scratch.clear();
+  for (const std::uint32_t operand : operands) state_.scratch.push_back({0, operand, no_index});
   settle({.result = result_,
           .operand_begin = 0,
           .operand_count = 0,
@@ -314,6 +330,15 @@ void definer::define_fold(operator_kind kind, semiring_id semiring, std::uint32_
           .uniform = false,
           .weighted = false},
          length, false);
+}
+
+std::uint32_t definer::hidden_step(operator_kind kind, semiring_id semiring, dtype type,
+                                   std::initializer_list<std::uint32_t> operands,
+                                   std::uint64_t length, std::uint32_t payload) {
+  const std::uint32_t hidden = add_hidden(length, type);
+  definer(state_, hidden, true, std::nullopt)
+      .define_step(kind, semiring, operands, length, payload);
+  return hidden;
 }
 
 void definer::define_reduce(const definition_data& computed) {
@@ -350,29 +375,35 @@ const known_segments& definer::segments_of(const std::shared_ptr<const segment_t
   return made;
 }
 
-void definer::define_segments(const definition_data& computed) {
-  if (!semiring_fits(computed.semiring)) return;
-  const segment_table& groups = *computed.groups;
+bool definer::members_fit(const segment_table& groups, std::uint32_t operand) {
   if (!groups.mistake.is_ok()) {
-    return refuse(make_status(groups.mistake.code(), subsystem::graph,
-                              groups.mistake.text().data(), "%.*s in the definition of '%s'",
-                              static_cast<int>(groups.mistake.detail().size()),
-                              groups.mistake.detail().data(), name().c_str()));
+    refuse(make_status(groups.mistake.code(), subsystem::graph, groups.mistake.text().data(),
+                       "%.*s in the definition of '%s'",
+                       static_cast<int>(groups.mistake.detail().size()),
+                       groups.mistake.detail().data(), name().c_str()));
+    return false;
   }
-  std::uint32_t operand = whole_operand(computed.steps);
-  if (operand == no_index) return;
   const std::uint64_t operand_length = data_.arrays[operand].length;
   const auto past = std::ranges::find_if(
       groups.members, [&](std::uint32_t member) { return member >= operand_length; });
-  if (past != groups.members.end()) {
-    return refuse(make_status(status_code::out_of_range, subsystem::graph,
-                              "a member of a segment is past the end of the operand",
-                              "item %lld is element %u of '%s', which has %llu, in the definition "
-                              "of '%s'",
-                              static_cast<long long>(past - groups.members.begin()), *past,
-                              data_.name_of(array_id{operand}).c_str(),
-                              static_cast<ull>(operand_length), name().c_str()));
-  }
+  if (past == groups.members.end()) return true;
+  refuse(make_status(status_code::out_of_range, subsystem::graph,
+                     "a member of a segment is past the end of the operand",
+                     "item %lld is element %u of '%s', which has %llu, in the definition "
+                     "of '%s'",
+                     static_cast<long long>(past - groups.members.begin()), *past,
+                     data_.name_of(array_id{operand}).c_str(), static_cast<ull>(operand_length),
+                     name().c_str()));
+  return false;
+}
+
+void definer::define_segments(const definition_data& computed) {
+  if (!semiring_fits(computed.semiring)) return;
+  const segment_table& groups = *computed.groups;
+  if (!groups.mistake.is_ok()) return void(members_fit(groups, no_index));
+  std::uint32_t operand = whole_operand(computed.steps);
+  if (operand == no_index || !members_fit(groups, operand)) return;
+  const std::uint64_t operand_length = data_.arrays[operand].length;
   const known_segments& steps = segments_of(computed.groups, operand_length);
   for (std::size_t level = 0; level + 1 < steps.tables.size(); ++level) {
     const std::uint32_t partials = add_hidden(steps.lengths[level]);

@@ -6,6 +6,7 @@
 /// mistake noted for each fault found; what reads such an array is not reported again.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <span>
 
@@ -44,7 +45,20 @@ class definer {
   void combine_arrays(const definition_data& computed);
   void combine_general(const definition_data& computed);
   void combine_terms(const definition_data& computed);
-  void define_program(std::span<const expression_step> steps);
+  /// One step over whole arrays; `operands` are of this model.
+  void define_step(operator_kind kind, semiring_id semiring,
+                   std::initializer_list<std::uint32_t> operands, std::uint64_t length,
+                   std::uint32_t payload);
+  /// The same as the definition of a new hidden array of `type`, which is returned.
+  std::uint32_t hidden_step(operator_kind kind, semiring_id semiring, dtype type,
+                            std::initializer_list<std::uint32_t> operands, std::uint64_t length,
+                            std::uint32_t payload);
+  void define_program(std::vector<expression_step> steps);
+  /// Defines the result as a cast between sizes where that is what `steps` end with.
+  bool define_as_cast(const std::vector<expression_step>& steps);
+  /// Puts arrays in place of casts between sizes. False after noting a mistake.
+  bool split_casts(std::vector<expression_step>& steps);
+  expression_step operand_step(std::uint32_t array) const;
   void define_reduce(const definition_data& computed);
   void define_segments(const definition_data& computed);
   void define_gather(const definition_data& computed);
@@ -52,6 +66,20 @@ class definer {
   void define_stencil(const definition_data& computed);
   void define_gemv(const definition_data& computed);
   void define_matmul(const definition_data& computed);
+  void define_histogram(const definition_data& computed);
+  void define_sort(const definition_data& computed);
+  void define_top(const definition_data& computed);
+  std::uint32_t order_steps(const definition_data& computed, std::uint32_t operand,
+                            bool as_hidden);
+  void define_gather_at(const definition_data& computed);
+  void define_delay(const definition_data& computed);
+  void define_scan(const definition_data& computed);
+  /// Which elements of `operand` begin a segment; false after noting a mistake.
+  bool scan_heads(const definition_data& computed, std::uint32_t operand,
+                  std::vector<std::uint64_t>& heads);
+  std::uint32_t add_scan(scan_data&& made);
+  /// The groups are without mistake and name elements of `operand`. False after noting why not.
+  bool members_fit(const segment_table& groups, std::uint32_t operand);
 
   bool is_plain(const array_handle& handle) const;
   /// The operand's array, or no_index after noting why it cannot be one.
@@ -60,6 +88,12 @@ class definer {
   /// Adds an operand to scratch.
   void take(const array_handle& handle, dtype type, bool broadcast, std::uint64_t index);
   /// The array that `steps` name, or a hidden one that computes them; no_index if refused.
+  std::uint32_t whole_operand(const std::vector<expression_step>& steps, dtype type);
+  std::uint32_t whole_operand(const std::vector<expression_step>& steps) {
+    return whole_operand(steps, type_);
+  }
+  std::uint32_t add_hidden(std::uint64_t length, dtype type);
+  std::uint32_t add_hidden(std::uint64_t length) { return add_hidden(length, type_); }
   std::uint32_t whole_operand(const std::vector<expression_step>& steps);
   std::uint32_t add_hidden(std::uint64_t length);
   /// Takes whole arrays as the operands. False after noting what is wrong with them.

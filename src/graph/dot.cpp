@@ -22,6 +22,19 @@ std::string style_of(const array_record& array) {
   return style;
 }
 
+/// True where the semiring of the definition is part of what it means.
+bool folds(operator_kind kind) {
+  switch (kind) {
+    case operator_kind::combine:
+    case operator_kind::fold_lines:
+    case operator_kind::fold_blocks:
+    case operator_kind::segment_fold:
+    case operator_kind::scan_totals:
+    case operator_kind::scan: return true;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 const char* name_of(operator_kind kind) noexcept {
@@ -36,6 +49,15 @@ const char* name_of(operator_kind kind) noexcept {
     case operator_kind::stencil: return "stencil";
     case operator_kind::gemv: return "gemv";
     case operator_kind::matmul: return "matmul";
+    case operator_kind::scan_totals: return "scan totals";
+    case operator_kind::scan: return "scan";
+    case operator_kind::cast: return "cast";
+    case operator_kind::bin_counts: return "bin counts";
+    case operator_kind::row_sums: return "row sums";
+    case operator_kind::sorted_runs: return "sorted runs";
+    case operator_kind::merged_runs: return "merged runs";
+    case operator_kind::gather_at: return "gather at";
+    case operator_kind::delay: return "delay";
     case operator_kind::host: break;
   }
   return "host function";
@@ -51,10 +73,7 @@ std::string dot_of(const model_data& data) {
     if (array.definition < refused_definition) {
       const definition_record& definition = data.definitions[array.definition];
       (out += "\\n") += name_of(definition.kind);
-      const bool folds = definition.kind != operator_kind::program &&
-                         definition.kind != operator_kind::gather &&
-                         definition.kind != operator_kind::host;
-      if (folds) (out += ' ') += name_of(definition.semiring);
+      if (folds(definition.kind)) (out += ' ') += name_of(definition.semiring);
     }
     out += "\", " + style_of(array) + "];\n";
   }
@@ -63,6 +82,9 @@ std::string dot_of(const model_data& data) {
     for_each_operand(data, definition, [&](std::uint32_t operand) {
       out += "  a" + std::to_string(operand) + to;
     });
+    if (definition.kind != operator_kind::delay) continue;
+    out += "  a" + std::to_string(data.delays[definition.payload].array) + " -> a" +
+           std::to_string(definition.result) + " [style=dashed, constraint=false];\n";
   }
   return out + "}\n";
 }

@@ -27,6 +27,17 @@ void for_each_operand(const model_data& data, const definition_record& definitio
   }
 }
 
+/// True where `array` is a delay: its level is 0, and the engine writes it.
+[[nodiscard]] inline bool is_delay(const model_data& data, const array_record& array) noexcept {
+  return !data.delays.empty() && array.definition < refused_definition &&
+         data.definitions[array.definition].kind == operator_kind::delay;
+}
+/// What the delay `array` follows.
+[[nodiscard]] inline const delay_record& delay_of(const model_data& data,
+                                                  const array_record& array) noexcept {
+  return data.delays[data.definitions[array.definition].payload];
+}
+
 /// Levels of all arrays by their definitions alone, and the definitions that have none because they
 /// lie on a cycle or behind one.
 struct level_table {

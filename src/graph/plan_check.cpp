@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include <sheaf/algebra/scan_order.hpp>
+
 #include "declaration_state.hpp"
 
 namespace sheaf::inline v0 {
@@ -26,6 +28,7 @@ class checker {
     for (std::size_t i = 0; i < plan_.programs.size(); ++i) {
       if (!verify(plan_.programs[i]).is_ok()) broken("a program does not verify", i);
     }
+    if (!check_scans() || !check_delays() || !check_sequences()) return fault_;
     for (std::size_t i = 0; i < plan_.tables.size(); ++i) {
       if (!table_rises(plan_.tables[i])) broken("an index table does not rise", i);
     }
@@ -255,6 +258,88 @@ class checker {
                plan_.dense[at].rows * plan_.dense[at].columns == operation.length;
       default: return true;
     }
+  }
+
+  /// Totals are one per block, carries too, and every block has a word of heads.
+  bool check_scans() {
+    for (std::size_t i = 0; i < plan_.nodes.size(); ++i) {
+      const plan_operation& op = plan_.operation_of(plan_.nodes[i]);
+      if (op.kind != operator_kind::scan && op.kind != operator_kind::scan_totals) continue;
+      if (op.payload >= plan_.scans.size()) return broken("no such scan", i);
+      const std::uint32_t* entries = plan_.operands.data() + plan_.nodes[i].operand_begin;
+      const auto length = [&](std::uint32_t which) {
+        return length_of(plan_.operand_details[entries[which]].producer);
+      };
+      const std::uint64_t blocks = scan_blocks_of(length(0));
+      const std::vector<std::uint64_t>& heads = plan_.scans[op.payload].heads;
+      if (!heads.empty() && heads.size() != blocks) return broken("heads of a scan", i);
+      if (op.kind == operator_kind::scan_totals ? op.length != blocks
+                                                : op.length != length(0)) {
+        return broken("a scan's length", i);
+      }
+      if (op.operand_count > 1 ? length(1) != blocks
+                               : op.kind == operator_kind::scan && blocks > 1) {
+        return broken("a scan's carries", i);
+      }
+    }
+    return true;
+  }
+
+  /// Delayed sources are listed once, before what they follow, and are as long as it.
+  bool check_delays() {
+    std::vector<bool> seen(plan_.sources.size(), false);
+    for (const std::uint32_t source : plan_.delays) {
+      if (source >= plan_.sources.size() || seen[source]) return broken("delays", source);
+      const std::uint32_t followed = plan_.sources[source].delayed;
+      if (followed >= producers() || length_of(followed) != plan_.sources[source].length) {
+        return broken("a delay follows nothing of its length", source);
+      }
+      if (plan_.is_source(followed) && seen[followed]) return broken("delays' order", source);
+      seen[source] = true;
+    }
+    for (std::size_t i = 0; i < plan_.sources.size(); ++i) {
+      if (seen[i] != (plan_.sources[i].delayed != no_index)) return broken("a delay not listed", i);
+    }
+    return true;
+  }
+
+  /// Lengths of casts, histograms, sorts and gathers by an array.
+  bool check_sequences() {
+    for (std::size_t i = 0; i < plan_.nodes.size(); ++i) {
+      const plan_operation& op = plan_.operation_of(plan_.nodes[i]);
+      const auto operand = [&](std::uint32_t which) -> const plan_operand& {
+        return plan_.operand_details[plan_.operands[plan_.nodes[i].operand_begin + which]];
+      };
+      switch (op.kind) {
+        case operator_kind::cast:
+          if (length_of(operand(0).producer) != op.length) return broken("a cast's length", i);
+          break;
+        case operator_kind::gather_at:
+          if (op.operand_count != 2 || length_of(operand(1).producer) != op.length ||
+              operand(1).type != dtype::u32) {
+            return broken("the indices of a gather", i);
+          }
+          break;
+        case operator_kind::bin_counts:
+        case operator_kind::row_sums: {
+          if (op.payload >= plan_.histograms.size()) return broken("no such histogram", i);
+          const histogram_data& data = plan_.histograms[op.payload];
+          const bool whole_rows = op.length % data.stride == 0;
+          if (op.length != data.bins && !whole_rows) return broken("rows of a histogram", i);
+          break;
+        }
+        case operator_kind::sorted_runs:
+        case operator_kind::merged_runs: {
+          if (op.payload >= plan_.orders.size()) return broken("no such order", i);
+          const order_data& data = plan_.orders[op.payload];
+          const std::uint64_t words = data.is_last ? 1 : data.is_wide() ? 2 : 1;
+          if (op.length != data.entries() * words) return broken("entries of a sort", i);
+          break;
+        }
+        default: break;
+      }
+    }
+    return true;
   }
 
   static bool table_rises(const index_table& table) {

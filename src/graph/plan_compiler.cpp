@@ -1,6 +1,7 @@
 #include "plan_compiler.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "declaration_state.hpp"
 #include "model_walk.hpp"
@@ -29,6 +30,7 @@ class plan_compiler {
     order_definitions();
     place_sources();
     place_nodes();
+    follow_delays();
     emit_nodes();
     invert_edges();
     sum_fan_out();
@@ -48,6 +50,7 @@ class plan_compiler {
   void order_definitions() {
     std::uint32_t deepest[2] = {0, 0};
     for (const definition_record& definition : data_.definitions) {
+      if (definition.kind == operator_kind::delay) continue;
       std::uint32_t& mine = deepest[data_.arrays[definition.result].lazy];
       mine = std::max(mine, level_of(definition.result));
     }
@@ -58,12 +61,14 @@ class plan_compiler {
     };
     level_begin_.assign(std::size_t{eager_levels_} + deepest[1] + 2, 0);
     for (const definition_record& definition : data_.definitions) {
+      if (definition.kind == operator_kind::delay) continue;
       ++level_begin_[bucket_of(definition) + 1];
     }
     for (std::size_t i = 1; i < level_begin_.size(); ++i) level_begin_[i] += level_begin_[i - 1];
-    order_.resize(data_.definitions.size());
+    order_.resize(level_begin_.back());
     std::vector<std::uint32_t> next(level_begin_.begin(), level_begin_.end() - 1);
     for (std::uint32_t i = 0; i < data_.definitions.size(); ++i) {
+      if (data_.definitions[i].kind == operator_kind::delay) continue;
       order_[next[bucket_of(data_.definitions[i])]++] = i;
     }
     plan_->eager_node_count = level_begin_[eager_levels_];
@@ -81,7 +86,7 @@ class plan_compiler {
     plan_->levels.resize(eager_levels_);
     for (std::uint32_t i = 0; i < data_.array_count(); ++i) {
       const array_record& array = data_.arrays[i];
-      if (array.kind != array_kind::source) continue;
+      if (array.kind != array_kind::source && !is_delay(data_, array)) continue;
       const auto producer = static_cast<std::uint32_t>(plan_->sources.size());
       const std::uint32_t slot = take_slots(array);
       places_[i] = {slot, producer};
@@ -95,6 +100,27 @@ class plan_compiler {
       add_pages(slot, plan_->slot_count - slot, producer, 0);
     }
     close_level(0, 0);
+  }
+
+  /// What each delay follows, and the order in which a commit moves them on: one that follows
+  /// another before that other takes its new value.
+  void follow_delays() {
+    std::vector<std::uint32_t> depth(plan_->sources.size(), 0);
+    for (std::uint32_t i = 0; i < plan_->sources.size() && !data_.delays.empty(); ++i) {
+      plan_source& source = plan_->sources[i];
+      const array_record& array = data_.arrays[index_of(source.array)];
+      if (!is_delay(data_, array)) continue;
+      const delay_record& delay = delay_of(data_, array);
+      source.delayed = plan_->producer_of_array[delay.array];
+      source.initial = delay.initial;
+      plan_->delays.push_back(i);
+      for (std::uint32_t at = delay.array; is_delay(data_, data_.arrays[at]);
+           at = delay_of(data_, data_.arrays[at]).array) {
+        ++depth[i];
+      }
+    }
+    std::ranges::stable_sort(plan_->delays, std::greater<>(),
+                             [&](std::uint32_t source) { return depth[source]; });
   }
 
   void place_nodes() {
@@ -381,6 +407,9 @@ class plan_compiler {
     plan_->matrices = data_.matrices;
     plan_->stencils = data_.stencils;
     plan_->dense = data_.dense;
+    for (const auto& scan : data_.scans) plan_->scans.push_back(*scan);
+    for (const auto& histogram : data_.histograms) plan_->histograms.push_back(*histogram);
+    plan_->orders = data_.orders;
     plan_->hosts.resize(data_.hosts.size());
     for (std::uint32_t i = 0; i < plan_->hosts.size(); ++i) plan_->hosts[i] = i;
   }

@@ -53,6 +53,14 @@ executor_schedule::executor_schedule(const resolved_plan& plan) {
     std::fill_n(page_of_slot.begin() + source.slot, source.page_count, source.page);
   }
   for (std::uint32_t index = 0; index < graph.nodes.size(); ++index) add_node(plan, index);
+  for (const std::uint32_t source : graph.delays) {
+    followed.push_back(graph.sources[source].delayed);
+  }
+  std::ranges::sort(followed, {}, [&](std::uint32_t producer) {
+    return plan.array_of_producer[producer];
+  });
+  const auto repeats = std::ranges::unique(followed);
+  followed.erase(repeats.begin(), repeats.end());
 }
 
 void executor_schedule::add_node(const resolved_plan& plan, std::uint32_t index) {

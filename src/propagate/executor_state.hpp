@@ -50,6 +50,7 @@ struct executor_schedule {
   std::vector<std::uint32_t> level_has_pushed_only;     ///< per level: index there, or no_index
   std::vector<page_class> page_of_slot;
   std::vector<std::uint8_t> run_of_segment;
+  std::vector<std::uint32_t> followed;  ///< producers that delays follow, by array, each once
   frame_demand whole_demand;
   std::uint64_t derived_pages = 0;
 
@@ -77,6 +78,24 @@ struct executor::state {
   result<audit_report> audit();
   status compute_node(std::uint32_t node);
   void mark_for_graph(std::uint32_t slot, line_mask lines, bool kept);
+
+  // delays.cpp
+  struct array_pages {
+    std::uint32_t slot, page_count;
+    page_class page;
+    dtype type;
+    std::uint64_t length;
+  };
+  [[nodiscard]] array_pages pages_of(std::uint32_t producer) const noexcept;
+  void begin_delays(delay_queue& queue);
+  void note_delays(delay_queue& queue) noexcept;
+  void mark_delays(const delay_queue& queue) noexcept;
+  status move_delays(const delay_queue& queue);
+  [[nodiscard]] bool delays_reach_fallible(const delay_queue& queue) const noexcept;
+  /// Calls `visitor(delay, slot, page class, line in it, line of the array)` for every queued line
+  /// of what each delay follows, in the order in which delays move on.
+  template <class Visitor>
+  void for_each_delayed_line(const delay_queue& queue, Visitor&& visitor);
 
   [[nodiscard]] std::uint32_t level_of(std::uint32_t slot) const noexcept;
   [[nodiscard]] direction choose(std::uint32_t level) noexcept;

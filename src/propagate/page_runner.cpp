@@ -108,6 +108,16 @@ line_mask page_runner::run(const plan_node& node, const plan_operation& op, std:
   return changed;
 }
 
+bool page_runner::write_line(std::uint32_t slot, page_class page, unsigned line,
+                             const std::byte* from) noexcept {
+  if (in_place(slot, page)) {
+    std::memcpy(address(slot, page) + line * line_size, from, line_size);
+    return true;
+  }
+  std::memcpy(page_scratch_ + line * line_size, from, line_size);
+  return write_aside(slot, page, line_mask{1} << line, page_scratch_);
+}
+
 bool page_runner::write_aside(std::uint32_t slot, page_class page, line_mask changed,
                               const std::byte* computed) noexcept {
   if (space_.branch == nullptr) {

@@ -149,6 +149,14 @@ class page_runner {
     space_.branch->require(operand.slot + static_cast<std::uint32_t>(element >> shift),
                            operand.page);
   }
+  /// The page of `slot`.
+  [[nodiscard]] const std::byte* page_at(std::uint32_t slot, page_class page) const noexcept {
+    return address(slot, page);
+  }
+  /// Writes one line of the page of `slot`, in place or aside as the page needs; false where a
+  /// branch has no frame for it.
+  [[nodiscard]] bool write_line(std::uint32_t slot, page_class page, unsigned line,
+                                const std::byte* from) noexcept;
   /// Page `page` of an operand.
   [[nodiscard]] const std::byte* page_of(const plan_operand& operand,
                                          std::uint32_t page) const noexcept {

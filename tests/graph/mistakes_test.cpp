@@ -166,10 +166,11 @@ TEST_F(Mistake, NoSegments) {
   EXPECT_THAT(codes_of(m), ElementsAre(status_code::invalid_argument));
 }
 
-TEST_F(Mistake, CastBetweenElementSizes) {
-  m.derive("x", sheaf::cast<double>(a));
-  EXPECT_THAT(only_mistake(m, status_code::type_mismatch),
-              AllOf(HasSubstr("from f32 to f64"), HasSubstr("'x'")));
+TEST_F(Mistake, CastBetweenElementSizesOfAForeignOperand) {
+  model other;
+  const auto foreign = other.source<float>("foreign", 10);
+  m.derive("x", sheaf::cast<double>(foreign * 2.0f) + 1.0);
+  EXPECT_THAT(codes_of(m), ElementsAre(status_code::foreign_handle));
 }
 
 TEST_F(Mistake, CombineOfNothing) {

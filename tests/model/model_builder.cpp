@@ -88,6 +88,21 @@ class builder {
                                         handle<T>(recipe.operands[1])));
         break;
       case array_form::host: host<T>(index); break;
+      case array_form::scan: scan<T>(index); break;
+      case array_form::histogram:
+      case array_form::sort_index: counts_or_indices(index); break;
+      case array_form::top_k:
+        settle<T>(index, sheaf::top_k(tree<T>(recipe.values[0]), recipe.length, way_of(recipe)));
+        break;
+      case array_form::gather_at:
+        settle<T>(index, sheaf::gather(handle<T>(recipe.operands[0]),
+                                       handle<std::uint32_t>(recipe.operands[1])));
+        break;
+      case array_form::delay:
+        settle<T>(index, sheaf::delay(handle<T>(recipe.operands[0]),
+                                      sheaf::from_bits<T>(
+                                          static_cast<sheaf::bits_of<T>>(recipe.initial))));
+        break;
     }
   }
 
@@ -114,8 +129,7 @@ class builder {
   template <element T>
   expression<T> cast(const formula& from) const {
     return sheaf::visit_dtype(from.type, [&]<class From>(std::type_identity<From>) {
-      if constexpr (sizeof(From) == sizeof(T)) return sheaf::cast<T>(tree<From>(from));
-      else return expression<T>(T{});
+      return sheaf::cast<T>(tree<From>(from));
     });
   }
   template <element T>
@@ -213,6 +227,39 @@ class builder {
     }
     const auto made = sheaf::segments::from_csr(std::move(offsets), std::move(members));
     return segments_.emplace(groups.get(), made).first->second;
+  }
+
+  static sheaf::order way_of(const array_recipe& recipe) {
+    return recipe.descending ? sheaf::order::descending : sheaf::order::ascending;
+  }
+  template <element T>
+  void scan(std::uint32_t index) {
+    const array_recipe& recipe = recipes_[index];
+    sheaf::scan_options options{.exclusive = recipe.exclusive, .starts = recipe.starts};
+    if (recipe.groups != nullptr) options.groups = segments_of(recipe.groups);
+    settle<T>(index, sheaf::scan(recipe.semiring, tree<T>(recipe.values[0]), options));
+  }
+  void counts_or_indices(std::uint32_t index) {
+    const array_recipe& recipe = recipes_[index];
+    const formula& f = recipe.values[0];
+    sheaf::visit_dtype(f.type, [&]<class T>(std::type_identity<T>) {
+      if (recipe.form == array_form::sort_index) {
+        settle<std::uint32_t>(
+            index, recipe.exclusive ? sheaf::top_k_index(tree<T>(f), recipe.length, way_of(recipe))
+                                    : sheaf::sort_index(tree<T>(f), way_of(recipe)));
+        return;
+      }
+      std::vector<T> edges;
+      for (const std::uint64_t bits : recipe.edges) {
+        edges.push_back(sheaf::from_bits<T>(static_cast<sheaf::bits_of<T>>(bits)));
+      }
+      const auto outside = recipe.clamp ? sheaf::outside_bins::clamp : sheaf::outside_bins::drop;
+      if (recipe.type == dtype::u64) {
+        settle<std::uint64_t>(index, sheaf::histogram<std::uint64_t>(tree<T>(f), edges, outside));
+      } else {
+        settle<std::uint32_t>(index, sheaf::histogram(tree<T>(f), edges, outside));
+      }
+    });
   }
 
   template <element T>

@@ -1,9 +1,13 @@
 #include "model/naive_engine.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include <sheaf/algebra/fold_tree.hpp>
 #include <sheaf/algebra/scalar.hpp>
+#include <sheaf/algebra/scan_order.hpp>
 
 #include "model/products.hpp"
 
@@ -190,6 +194,100 @@ column product(const array_recipe& recipe, const std::vector<column>& arrays) {
                                 elements_of<T>(arrays[recipe.operands[1]])));
 }
 
+/// The operand of a form that takes one array or expression, as its own store leaves it.
+template <element T>
+std::vector<T> whole_operand(const formula& f, const std::vector<column>& arrays) {
+  const std::vector<T> in = evaluate<T>(f, length_of(f, arrays), arrays);
+  return f.kind == formula::form::array ? in : elements_of<T>(stored(in));
+}
+
+template <element T>
+column scan(const array_recipe& recipe, const std::vector<column>& arrays) {
+  const std::vector<T> in = whole_operand<T>(recipe.values[0], arrays);
+  std::vector<bool> heads(in.size(), false);
+  for (const std::uint32_t start : recipe.starts) heads[start] = true;
+  if (recipe.groups != nullptr) {
+    const auto& ids = recipe.groups->segment_of_element;
+    for (std::size_t i = 1; i < ids.size(); ++i) heads[i] = heads[i] || ids[i] != ids[i - 1];
+  }
+  column out;
+  with_semiring<T>(recipe.semiring, [&]<class S>(S) {
+    out = stored(sheaf::scan_in_order<S>(std::span<const T>(in), heads, recipe.exclusive));
+  });
+  return out;
+}
+
+/// Counts by asking every bin for every value.
+template <element T>
+std::vector<std::uint64_t> histogram(const array_recipe& recipe,
+                                     const std::vector<column>& arrays) {
+  std::vector<T> edges;
+  for (const std::uint64_t bits : recipe.edges) edges.push_back(element_from<T>(bits));
+  std::vector<std::uint64_t> bins(edges.size() - 1, 0);
+  for (const T value : whole_operand<T>(recipe.values[0], arrays)) {
+    if (recipe.clamp && value < edges.front()) ++bins.front();
+    if (recipe.clamp && value >= edges.back()) ++bins.back();
+    for (std::size_t b = 0; b < bins.size(); ++b) {
+      if (edges[b] <= value && value < edges[b + 1]) ++bins[b];
+    }
+  }
+  return bins;
+}
+
+/// Indices in order: NaNs last, -0 before +0, equal values by index.
+template <element T>
+std::vector<std::uint32_t> sorted(const std::vector<T>& values, bool descending) {
+  std::vector<std::uint32_t> out(values.size());
+  std::iota(out.begin(), out.end(), 0u);
+  const auto below = [](T x, T y) {
+    if constexpr (sheaf::float_element<T>) {
+      if (x == y) return std::signbit(x) && !std::signbit(y);
+    }
+    return x < y;
+  };
+  std::stable_sort(out.begin(), out.end(), [&](std::uint32_t i, std::uint32_t j) {
+    const T x = values[i];
+    const T y = values[j];
+    if (x != x || y != y) return x == x && y != y;
+    return descending ? below(y, x) : below(x, y);
+  });
+  return out;
+}
+
+/// histogram and sort_index: the result has another type than what it is made of.
+column counts_or_indices(const array_recipe& recipe, const std::vector<column>& arrays) {
+  const formula& f = recipe.values[0];
+  return sheaf::visit_dtype(f.type, [&]<class T>(std::type_identity<T>) {
+    if (recipe.form == array_form::histogram) {
+      const std::vector<std::uint64_t> bins = histogram<T>(recipe, arrays);
+      if (recipe.type == dtype::u64) return stored(bins);
+      return stored(std::vector<std::uint32_t>(bins.begin(), bins.end()));
+    }
+    std::vector<std::uint32_t> out = sorted(whole_operand<T>(f, arrays), recipe.descending);
+    out.resize(recipe.length);
+    return stored(out);
+  });
+}
+
+template <element T>
+column top(const array_recipe& recipe, const std::vector<column>& arrays) {
+  const std::vector<T> in = whole_operand<T>(recipe.values[0], arrays);
+  std::vector<T> out;
+  for (const std::uint32_t index : sorted(in, recipe.descending)) out.push_back(in[index]);
+  out.resize(recipe.length);
+  return stored(out);
+}
+
+template <element T>
+column gather_at(const array_recipe& recipe, const std::vector<column>& arrays) {
+  const std::vector<T> in = elements_of<T>(arrays[recipe.operands[0]]);
+  std::vector<T> out;
+  for (const std::uint32_t index : elements_of<std::uint32_t>(arrays[recipe.operands[1]])) {
+    out.push_back(index < in.size() ? in[index] : T{});
+  }
+  return stored(out);
+}
+
 column host(const array_recipe& recipe, const std::vector<array_recipe>& recipes,
             const std::vector<column>& arrays) {
   std::vector<sheaf::host_operand> operands;
@@ -207,7 +305,8 @@ void recompute(const std::vector<array_recipe>& recipes, std::vector<column>& ar
     const array_recipe& recipe = recipes[i];
     sheaf::visit_dtype(recipe.type, [&]<class T>(std::type_identity<T>) {
       switch (recipe.form) {
-        case array_form::source: break;
+        case array_form::source:
+        case array_form::delay: break;
         case array_form::expression:
           arrays[i] = stored(evaluate<T>(recipe.values[0], recipe.length, arrays));
           break;
@@ -218,6 +317,11 @@ void recompute(const std::vector<array_recipe>& recipes, std::vector<column>& ar
         case array_form::gather: arrays[i] = gather<T>(recipe, arrays); break;
         case array_form::product: arrays[i] = product<T>(recipe, arrays); break;
         case array_form::host: arrays[i] = host(recipe, recipes, arrays); break;
+        case array_form::scan: arrays[i] = scan<T>(recipe, arrays); break;
+        case array_form::histogram:
+        case array_form::sort_index: arrays[i] = counts_or_indices(recipe, arrays); break;
+        case array_form::top_k: arrays[i] = top<T>(recipe, arrays); break;
+        case array_form::gather_at: arrays[i] = gather_at<T>(recipe, arrays); break;
       }
     });
   }
@@ -273,6 +377,11 @@ column host_rule(dtype type, std::uint64_t length,
 naive_engine::naive_engine(const std::vector<array_recipe>& arrays) : arrays_(arrays) {
   for (const array_recipe& recipe : arrays_) {
     columns_.emplace_back(recipe.length * sheaf::size_of(recipe.type));
+    if (recipe.form != array_form::delay) continue;
+    has_delay_ = true;
+    sheaf::visit_dtype(recipe.type, [&]<class T>(std::type_identity<T>) {
+      columns_.back() = stored(std::vector<T>(recipe.length, element_from<T>(recipe.initial)));
+    });
   }
   recompute(arrays_, columns_);
   next_ = columns_;
@@ -285,6 +394,9 @@ void naive_engine::write(std::uint32_t array, merge_operator op, std::uint64_t i
 
 void naive_engine::prepare() {
   next_ = columns_;
+  for (std::size_t i = 0; i < arrays_.size(); ++i) {
+    if (arrays_[i].form == array_form::delay) next_[i] = columns_[arrays_[i].operands[0]];
+  }
   for (const change& one : pending_) {
     sheaf::visit_dtype(arrays_[one.array].type, [&]<class T>(std::type_identity<T>) {
       std::byte* const place = next_[one.array].data() + one.index * sizeof(T);
@@ -294,7 +406,7 @@ void naive_engine::prepare() {
       std::memcpy(place, &value, sizeof(T));
     });
   }
-  if (!pending_.empty()) recompute(arrays_, next_);
+  if (!pending_.empty() || has_delay_) recompute(arrays_, next_);
   pending_.clear();
   ++last_number_;
 }

@@ -49,12 +49,14 @@ struct group_table {
 
 enum class array_form : std::uint8_t {
   source, expression, combine, combine_terms, reduce, segment_reduce, gather, host,
-  product  ///< spmv, stencil, gemv, matmul
+  product,  ///< spmv, stencil, gemv, matmul
+  scan, histogram, sort_index, top_k, gather_at, delay
 };
 
 struct product_recipe;
 
-/// One array and what it is derived from: arrays of smaller number only.
+/// One array and what it is derived from: arrays of smaller number only, but for delays, which
+/// follow any.
 struct array_recipe {
   std::string name;
   dtype type = dtype::f32;
@@ -68,8 +70,16 @@ struct array_recipe {
   std::vector<formula> weights = {};   ///< combine_terms
   std::shared_ptr<const group_table> groups = {};
   std::vector<std::uint32_t> indices = {};   ///< gather
-  std::vector<std::uint32_t> operands = {};  ///< gather, host, product: arrays
   std::shared_ptr<const product_recipe> product = {};
+  std::vector<std::uint32_t> operands = {};  ///< gather, host, product: arrays; gather_at: values,
+                                             ///< indices;
+                                             ///< delay: what it follows
+  std::vector<std::uint32_t> starts = {};    ///< scan: where segments begin
+  bool exclusive = false;                    ///< scan
+  bool clamp = false;                        ///< histogram
+  bool descending = false;                   ///< sort_index, top_k
+  std::vector<std::uint64_t> edges = {};     ///< histogram: bits, of the type of values[0]
+  std::uint64_t initial = 0;                 ///< delay: bits
 };
 
 /// What every host function of the tests computes; both engines' host code is this one function.
@@ -114,6 +124,7 @@ class naive_engine {
   std::vector<change> pending_;
   std::uint64_t epoch_ = 1;
   std::uint64_t last_number_ = 1;
+  bool has_delay_ = false;
 };
 
 }  // namespace model_test

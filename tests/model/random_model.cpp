@@ -30,6 +30,7 @@ class model_dice {
     const std::uint64_t derived = random_.between(1, huge ? 5 : 12);
     for (std::uint64_t i = 0; i < sources; ++i) add_source();
     for (std::uint64_t i = 0; i < derived; ++i) add_derived();
+    follow();
     return std::move(arrays_);
   }
 
@@ -154,6 +155,35 @@ class model_dice {
     return random_.pick(found);  // itself too: such a cast is legal
   }
 
+  /// What each delay follows: any array of its shape, later ones too, but not delays alone in a
+  /// loop.
+  void follow() {
+    for (std::uint32_t i = 0; i < arrays_.size(); ++i) {
+      if (arrays_[i].form != array_form::delay) continue;
+      std::vector<std::uint32_t> found;
+      for (std::uint32_t k = 0; k < arrays_.size(); ++k) {
+        const bool fits = arrays_[k].type == arrays_[i].type &&
+                          arrays_[k].length == arrays_[i].length && !arrays_[k].lazy;
+        if (fits && !loops(k, i)) found.push_back(k);
+      }
+      if (found.empty()) {
+        arrays_[i].form = array_form::expression;
+        continue;
+      }
+      const std::uint32_t followed = random_.pick(found);
+      arrays_[i].operands = {followed};
+      if (followed >= i) arrays_[i].declared_first = true;
+    }
+  }
+  /// True where delays lead from `at` to `goal` without anything else between.
+  bool loops(std::uint32_t at, std::uint32_t goal) const {
+    while (at != goal) {
+      if (arrays_[at].form != array_form::delay || arrays_[at].operands.empty()) return false;
+      at = arrays_[at].operands[0];
+    }
+    return true;
+  }
+
   opcode operation_for(dtype type, bool may_cast) {
     for (;;) {
       const auto op = static_cast<opcode>(random_.below(sheaf::opcode_count));
@@ -168,7 +198,15 @@ class model_dice {
     if (depth == 0) return main == no_array ? leaf(type, length) : array_leaf(main);
     const opcode op = operation_for(type, main == no_array);
     formula made{.kind = formula::form::operation, .type = type, .op = op};
-    const dtype from = op == opcode::cast ? *same_size_as(type) : type;
+    dtype from = op == opcode::cast ? *same_size_as(type) : type;
+    if (op == opcode::cast && random_.chance(50)) {
+      // Of another size: what stands under it holds an array.
+      const std::vector<std::uint32_t> found = readable(std::nullopt, length);
+      if (!found.empty()) {
+        main = random_.pick(found);
+        from = arrays_[main].type;
+      }
+    }
     const unsigned arity = sheaf::arity_of(op);
     const std::uint64_t holder = random_.below(arity);
     for (unsigned i = 0; i < arity; ++i) {
@@ -185,7 +223,7 @@ class model_dice {
     formula made = tree(from.type, from.length, depth, main);
     if (!random_.chance(20)) return made;
     formula cast{.kind = formula::form::operation,
-                 .type = *same_size_as(from.type),
+                 .type = random_.chance(50) ? any_type() : *same_size_as(from.type),
                  .op = opcode::cast};
     cast.arguments.push_back(std::move(made));
     return cast;
@@ -201,6 +239,7 @@ class model_dice {
   void add_derived() {
     lazy_ = random_.chance(12);
     const std::uint32_t main = random_.pick(readable(std::nullopt, 0));
+    if (random_.chance(30)) return add_ordered(main);
     const std::uint64_t choice = random_.below(100);
     array_recipe made = choice < 34   ? expression(main)
                         : choice < 48 ? combine(main)
@@ -213,6 +252,106 @@ class model_dice {
     made.lazy = lazy_;
     made.declared_first = made.form != array_form::host && random_.chance(12);
     arrays_.push_back(std::move(made));
+  }
+
+  /// What goes by the order of elements or of epochs.
+  void add_ordered(std::uint32_t main) {
+    const std::uint64_t choice = random_.below(100);
+    array_recipe made = choice < 30   ? scan(main)
+                        : choice < 45 ? histogram(main)
+                        : choice < 60 ? sort_index(main)
+                        : choice < 70 ? top_k(main)
+                        : choice < 82 ? gather_at(main)
+                        : arrays_[main].lazy ? scan(main)
+                                             : delay(main);
+    made.lazy = lazy_ && made.form != array_form::delay;
+    made.declared_first = random_.chance(12);
+    arrays_.push_back(std::move(made));
+  }
+
+  array_recipe scan(std::uint32_t main) {
+    formula value = expression_of(main);
+    array_recipe made = fresh(value.type, arrays_[main].length);
+    made.form = array_form::scan;
+    made.semiring = semiring_for(made.type);
+    made.exclusive = random_.chance(40);
+    const std::uint64_t cut = random_.below(4);
+    if (cut == 0) {
+      for (std::uint64_t k = random_.between(1, 1 + made.length / 40); k != 0; --k) {
+        made.starts.push_back(static_cast<std::uint32_t>(random_.below(made.length)));
+      }
+    } else if (cut == 1) {
+      auto groups = std::make_shared<group_table>();
+      groups->groups.resize(4);
+      std::uint32_t group = 0;
+      for (std::uint32_t i = 0; i < made.length; ++i) {
+        if (random_.chance(3)) group = static_cast<std::uint32_t>(random_.below(4));
+        groups->segment_of_element.push_back(group);
+        groups->groups[group].push_back(i);
+      }
+      made.groups = std::move(groups);
+    }
+    made.values.push_back(std::move(value));
+    return made;
+  }
+
+  array_recipe histogram(std::uint32_t main) {
+    formula value = expression_of(main);
+    const std::uint64_t bins = random_.chance(20) ? random_.between(20, 90) : random_.between(1, 6);
+    array_recipe made = fresh(random_.chance(70) ? dtype::u32 : dtype::u64, bins);
+    made.form = array_form::histogram;
+    made.clamp = random_.chance(40);
+    sheaf::visit_dtype(value.type, [&]<class T>(std::type_identity<T>) {
+      const auto step = static_cast<T>(random_.between(1, 2));
+      T edge = static_cast<T>(random_.below(2));
+      for (std::uint64_t i = 0; i <= bins; ++i) {
+        made.edges.push_back(static_cast<std::uint64_t>(sheaf::to_bits(edge)));
+        edge = static_cast<T>(edge + step);
+      }
+    });
+    made.values.push_back(std::move(value));
+    return made;
+  }
+
+  /// Some or all, in order.
+  array_recipe sort_index(std::uint32_t main) {
+    formula value = expression_of(main);
+    const std::uint64_t length = arrays_[main].length;
+    const bool some = random_.chance(50);
+    array_recipe made = fresh(dtype::u32, some ? random_.between(1, length) : length);
+    made.form = array_form::sort_index;
+    made.exclusive = some;
+    made.descending = random_.chance(50);
+    made.values.push_back(std::move(value));
+    return made;
+  }
+  array_recipe top_k(std::uint32_t main) {
+    formula value = expression_of(main);
+    const std::uint64_t length = arrays_[main].length;
+    const std::uint64_t most = random_.chance(70) ? std::min<std::uint64_t>(length, 9) : length;
+    array_recipe made = fresh(value.type, random_.between(1, most));
+    made.form = array_form::top_k;
+    made.descending = random_.chance(50);
+    made.values.push_back(std::move(value));
+    return made;
+  }
+
+  array_recipe gather_at(std::uint32_t main) {
+    const std::vector<std::uint32_t> indices = readable(dtype::u32, 0);
+    if (indices.empty()) return sort_index(main);
+    const std::uint32_t at = random_.pick(indices);
+    array_recipe made = fresh(arrays_[main].type, arrays_[at].length);
+    made.form = array_form::gather_at;
+    made.operands = {main, at};
+    return made;
+  }
+
+  array_recipe delay(std::uint32_t main) {
+    array_recipe made = fresh(arrays_[main].type, arrays_[main].length);
+    made.form = array_form::delay;
+    made.initial = constant_leaf(made.type).bits;
+    made.values.push_back(array_leaf(main));  // what it becomes where it can follow nothing
+    return made;
   }
 
   array_recipe expression(std::uint32_t main) {
@@ -382,7 +521,8 @@ std::vector<array_recipe> random_model(dice& random, model_shape shape) {
 
 std::string describe(const std::vector<array_recipe>& arrays) {
   constexpr const char* forms[] = {"source", "expression", "combine", "combine_terms",
-                                   "reduce", "segment_reduce", "gather", "host", "product"};
+                                   "reduce", "segment_reduce", "gather", "host", "product", "scan",
+                                   "histogram", "sort_index", "top_k", "gather_at", "delay"};
   std::string out;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const array_recipe& a = arrays[i];
@@ -397,6 +537,9 @@ std::string describe(const std::vector<array_recipe>& arrays) {
     for (const formula& value : a.values) out += " " + text_of(value);
     if (!a.weights.empty()) out += " weights";
     for (const formula& weight : a.weights) out += " " + text_of(weight);
+    for (const std::uint32_t start : a.starts) out += " start " + std::to_string(start);
+    if (a.exclusive) out += " exclusive";
+    if (a.descending) out += " descending";
     for (const std::uint32_t operand : a.operands) out += " #" + std::to_string(operand);
     out += "\n";
   }

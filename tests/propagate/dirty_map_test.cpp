@@ -79,6 +79,17 @@ void visit_reads(const plan& graph, const plan_operation& op, std::uint32_t whic
       }
       return;
     }
+    case operator_kind::scan_totals:
+      for (std::uint64_t at = i * 64; at < std::min(i * 64 + 64, operand_length); ++at) visitor(at);
+      return;
+    case operator_kind::scan:  // without segments: inclusive, or the exclusive scan of totals
+      if (operand_length == op.length) {
+        const std::uint64_t end = graph.scans[op.payload].exclusive ? i : i + 1;
+        for (std::uint64_t at = i / 64 * 64; at < end; ++at) visitor(at);
+      } else if (i >= 64) {
+        visitor(i / 64);
+      }
+      return;
     case operator_kind::host:
       for (std::uint64_t at = 0; at < operand_length; ++at) visitor(at);
       return;
@@ -336,6 +347,7 @@ void declare_all(model& m, std::uint64_t length, sheaf_test::random_numbers& ran
     (void)m.derive({}, gemv(semiring_id::sum_product, sum_of, x), {.page = page()});
     (void)m.derive({}, gemv(semiring_id::sum_product, b, x), {.page = page()});
   }
+  (void)m.derive("running", scan(semiring_id::sum_product, a), {.page = page()});
   (void)m.derive_host<T>("host", length, {a, sum_of}, [](host_call&) { return status(); });
 }
 
@@ -359,7 +371,7 @@ TEST(DirtyMap, PushAndPullNameTheLinesTheDefinitionNamesForEveryKind) {
   ASSERT_NO_FATAL_FAILURE(compare_maps<float>(kinds));
   ASSERT_NO_FATAL_FAILURE(compare_maps<std::uint8_t>(kinds));
   ASSERT_NO_FATAL_FAILURE(compare_maps<double>(kinds));
-  EXPECT_EQ(kinds.size(), 11u) << "every kind of operator takes part";
+  EXPECT_EQ(kinds.size(), 13u) << "every kind of operator takes part";
 }
 
 }  // namespace

@@ -113,8 +113,8 @@ struct product_definition;  // sheaf/graph/shapes.hpp
 /// A definition without its element type.
 struct definition_data {
   enum class form : std::uint8_t {
-    combine, combine_terms, program, reduce, segment_reduce, gather, spmv, stencil, gemv,
-    matmul
+    combine, combine_terms, program, reduce, segment_reduce, gather, spmv, stencil, gemv, matmul,
+    scan, histogram, sort_index, top_k, gather_at, delay
   };
   form kind;
   semiring_id semiring = semiring_id::sum_product;
@@ -123,8 +123,15 @@ struct definition_data {
   std::size_t count = 0;
   std::vector<expression_step> steps = {};  ///< of the other forms
   std::shared_ptr<const segment_table> groups = {};
-  std::vector<std::uint32_t> indices = {};
-  std::shared_ptr<const product_definition> product = {};  ///< of the last four
+  std::shared_ptr<const product_definition> product = {};  ///< spmv, stencil, gemv, matmul
+  std::vector<std::uint32_t> indices = {};  ///< gather; scan: where segments begin
+  bool exclusive = false;                   ///< scan
+  bool clamp = false;                       ///< histogram
+  bool descending = false;                  ///< sort_index, top_k
+  dtype from = dtype::f32;                  ///< histogram, sort_index: of the operand
+  std::uint64_t taken = 0;                  ///< sort_index, top_k: results
+  std::vector<std::uint64_t> bits = {};     ///< histogram: edges; delay: the initial value
+  array_handle at = {};                     ///< gather_at: the indices; delay: what it follows
 };
 
 /// What an array of `T` is derived from.

@@ -32,6 +32,7 @@
 #include <sheaf/graph/host_function.hpp>
 #include <sheaf/graph/model_data.hpp>
 #include <sheaf/graph/plan.hpp>
+#include <sheaf/graph/sequence.hpp>
 
 namespace sheaf::inline v0 {
 

@@ -85,6 +85,12 @@ struct definition_record {
 };
 static_assert(sizeof(definition_record) == 20);
 
+/// What a delay follows: the operand of its definition, which is no edge of the graph.
+struct delay_record {
+  std::uint32_t array;
+  std::uint64_t initial;  ///< bits of every element at epoch 1
+};
+
 /// A custom operator that some definition calls.
 struct operator_use {
   std::uint32_t op;     ///< number in the operator registry
@@ -124,6 +130,10 @@ struct model_data {
   std::vector<std::shared_ptr<const stencil_shape>> stencils;
   std::vector<dense_shape> dense;
   std::vector<host_function> hosts;
+  std::vector<std::shared_ptr<const scan_data>> scans;
+  std::vector<std::shared_ptr<const histogram_data>> histograms;
+  std::vector<order_data> orders;
+  std::vector<delay_record> delays;
   std::vector<operator_use> operator_uses;  ///< each (operator, arity, type) once
   std::vector<status> mistakes;         ///< of single declarations, at most `mistake_count_max`
   std::uint64_t mistakes_not_kept = 0;

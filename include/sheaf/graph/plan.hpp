@@ -49,6 +49,15 @@ enum class operator_kind : std::uint8_t {
   matmul,        ///< the product of two dense matrices
   stencil,       ///< result element i = fold over the taps around operand element i
   host,          ///< an opaque host function: whole pages, may fail
+  scan_totals,   ///< result element b = fold of operand block b from its last head on
+  scan,          ///< running fold inside blocks of operand 0, from the carries in operand 1
+  cast,          ///< result element i = operand element i as another type of another size
+  bin_counts,    ///< a row of counts for each chunk of the operand (histogram, level 0)
+  row_sums,      ///< each row the sum of 64 operand rows (histogram, above)
+  sorted_runs,   ///< a row of sorted entries for each chunk of the operand (sort, top_k, level 0)
+  merged_runs,   ///< each row merged of two operand rows (sort, top_k, above)
+  gather_at,     ///< result element i = element operand1[i] of operand 0; past its end: zero
+  delay,         ///< the operand as it was one epoch before: no node, a source of the plan
 };
 
 /// How one operand meets the result.
@@ -72,6 +81,62 @@ struct index_table {
   std::vector<std::uint32_t> reach_elements;  ///< result elements, rising, each once
 };
 
+/// What a step of a scan is told (the order is in algebra/scan_order.hpp).
+struct scan_data {
+  bool exclusive = false;     ///< element i is the running value before it
+  bool zero_at_heads = true;  ///< exclusive: a head gets the semiring's zero; false for carries
+  /// Bit i of word b: element 64 b + i is a head. Empty: element 0 alone is one.
+  std::vector<std::uint64_t> heads = {};
+  friend bool operator==(const scan_data&, const scan_data&) = default;
+
+  /// Heads of block `block`.
+  [[nodiscard]] std::uint64_t heads_of(std::uint64_t block) const noexcept {
+    return heads.empty() ? std::uint64_t{block == 0} : heads[block];
+  }
+};
+
+/// What a step of a histogram is told.
+struct histogram_data {
+  std::vector<std::uint64_t> edges = {};  ///< bit patterns in the operand's type, rising
+  dtype type = dtype::f32;                ///< of the values that are counted
+  std::uint32_t bins = 0;                 ///< edges less one
+  std::uint32_t stride = 0;               ///< elements from one row of counts to the next
+  std::uint64_t chunk = 0;                ///< values a row of level 0 counts
+  bool clamp = false;                     ///< values outside count in the first and the last bin
+  friend bool operator==(const histogram_data&, const histogram_data&) = default;
+};
+
+/// What a step of a sort is told. Row r of a level stands for values [r * span, (r + 1) * span) and
+/// holds the first `taken` of them in order, or all; rows follow each other `stride()` entries
+/// apart. An entry is one word (key, then index) for values of up to 4 bytes, else two.
+struct order_data {
+  std::uint64_t length = 0;  ///< values in all
+  std::uint64_t taken = 0;   ///< entries of the final result
+  std::uint64_t span = 0;    ///< values a row of the result stands for
+  dtype type = dtype::f32;   ///< of the values
+  bool descending = false;
+  bool is_last = false;      ///< the result is indices, not entries
+  friend bool operator==(const order_data&, const order_data&) = default;
+
+  [[nodiscard]] bool is_wide() const noexcept { return size_of(type) == 8; }
+  [[nodiscard]] std::uint64_t stride() const noexcept { return span < taken ? span : taken; }
+  /// Values that row `row` stands for.
+  [[nodiscard]] std::uint64_t values_of(std::uint64_t row) const noexcept {
+    const std::uint64_t left = length - row * span;
+    return left < span ? left : span;
+  }
+  /// Entries of row `row`.
+  [[nodiscard]] std::uint64_t entries_of(std::uint64_t row) const noexcept {
+    const std::uint64_t values = values_of(row);
+    return values < taken ? values : taken;
+  }
+  [[nodiscard]] std::uint64_t rows() const noexcept { return (length - 1) / span + 1; }
+  /// Entries of all rows.
+  [[nodiscard]] std::uint64_t entries() const noexcept {
+    return (rows() - 1) * stride() + entries_of(rows() - 1);
+  }
+};
+
 struct plan_operation {
   operator_kind kind;
   dtype type;            ///< of the result
@@ -88,7 +153,9 @@ struct plan_operation {
   std::uint32_t page_count;     ///< of the result
   std::uint64_t length;         ///< of the result, elements, at least 1
   std::uint32_t payload;        ///< program: `programs`; indexed kinds: `tables`; host: `hosts`;
-                                ///< spmv: `matrices`; stencil: `stencils`; gemv, matmul: `dense`
+                                ///< spmv: `matrices`; stencil: `stencils`; gemv, matmul: `dense`;
+                                ///< scans: `scans`; bin_counts, row_sums: `histograms`;
+                                ///< sorted_runs, merged_runs: `orders`; cast: type of the operand
   std::uint32_t manifest;       ///< program: compiled body of this shape, or no_index
   friend bool operator==(const plan_operation&, const plan_operation&) = default;
 };
@@ -100,6 +167,9 @@ struct plan_source {
   dtype type;
   page_class page;
   array_id array;
+  std::uint32_t delayed = no_index;  ///< the producer it follows one epoch behind; no_index: the
+                                     ///< host writes it
+  std::uint64_t initial = 0;         ///< delayed: bits of every element at epoch 1
 };
 
 struct plan_segment {
@@ -136,6 +206,11 @@ struct plan {
   std::vector<std::shared_ptr<const stencil_shape>> stencils;
   std::vector<dense_shape> dense;                                 ///< of gemv and matmul
   std::vector<std::uint32_t> hosts;              ///< ids of host functions in the model
+  std::vector<scan_data> scans;
+  std::vector<histogram_data> histograms;
+  std::vector<order_data> orders;
+  /// Delayed sources; one that follows another delayed one comes before it.
+  std::vector<std::uint32_t> delays;
   std::vector<std::uint64_t> constants;          ///< of weights, bit patterns
   std::vector<std::uint32_t> contiguous;         ///< producers whose pages lie side by side, rising
   std::uint32_t slot_count = 0;
@@ -144,6 +219,9 @@ struct plan {
   [[nodiscard]] std::uint32_t source_count() const noexcept {
     return static_cast<std::uint32_t>(sources.size());
   }
+  /// Time is part of the state: each commit, an empty one too, moves delayed arrays on by one
+  /// epoch, so a group is one transaction.
+  [[nodiscard]] bool has_delay() const noexcept { return !delays.empty(); }
   [[nodiscard]] bool is_source(std::uint32_t producer) const noexcept {
     return producer < source_count();
   }

@@ -37,6 +37,7 @@
 #include <sheaf/graph/plan.hpp>
 #include <sheaf/page/delta.hpp>
 #include <sheaf/page/frame_store.hpp>
+#include <sheaf/propagate/delay_queue.hpp>
 #include <sheaf/propagate/page_branch.hpp>
 #include <sheaf/propagate/work_counters.hpp>
 
@@ -121,6 +122,22 @@ class executor {
   /// Counts the pages the marks can reach at most, sources included, as if no line were cut off,
   /// and that the commit the frame store is in would have to replace. Clears all marks.
   [[nodiscard]] frame_demand count_cone() noexcept;
+
+  // Delays (plan::has_delay()). A queue belongs to the state of one branch; the calls are in the
+  // order of a commit.
+
+  /// Gives delayed arrays their initial values and queues all of what they follow. At open, before
+  /// `recompute`. May throw std::bad_alloc.
+  void begin_delays(delay_queue& queue);
+  /// True where what is queued reaches a fallible node: nothing may change in place.
+  [[nodiscard]] bool delays_reach_fallible(const delay_queue& queue) const noexcept;
+  /// Marks what `move_delays` could change, for `count_cone`.
+  void mark_delays(const delay_queue& queue) noexcept;
+  /// Takes over the queued lines that differ and marks them. Before the delta is applied, and
+  /// before the masks of sources are written. Fails only where a branch has no frame.
+  [[nodiscard]] status move_delays(const delay_queue& queue);
+  /// Queues what this commit changed. After `propagate`, before `finish`; not where it failed.
+  void note_delays(delay_queue& queue) noexcept;
 
   /// Clears masks and marks. `note`: tells the frame store what changed, for its spares.
   void finish(bool note) noexcept;

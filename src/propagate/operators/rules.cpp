@@ -1,5 +1,11 @@
 #include "propagate/operators/rules.hpp"
 
+#include "propagate/operators/cast.hpp"
+#include "propagate/operators/gather_at.hpp"
+#include "propagate/operators/histogram.hpp"
+#include "propagate/operators/indexed.hpp"
+#include "propagate/operators/order.hpp"
+#include "propagate/operators/scan.hpp"
 #include "propagate/operators/dense.hpp"
 #include "propagate/operators/indexed.hpp"
 #include "propagate/operators/spmv.hpp"
@@ -13,13 +19,22 @@ const operator_rules* rules_of(operator_kind kind) noexcept {
     case operator_kind::program:
     case operator_kind::fold_lines:
     case operator_kind::fold_blocks:
-    case operator_kind::host: return nullptr;
+    case operator_kind::host:
+    case operator_kind::delay: return nullptr;
     case operator_kind::segment_fold: return &segment_fold_rules;
     case operator_kind::gather: return &gather_rules;
     case operator_kind::spmv: return &spmv_rules;
     case operator_kind::stencil: return &stencil_rules;
     case operator_kind::gemv: return &gemv_rules;
     case operator_kind::matmul: return &matmul_rules;
+    case operator_kind::scan_totals: return &scan_totals_rules;
+    case operator_kind::scan: return &scan_rules;
+    case operator_kind::cast: return &cast_rules;
+    case operator_kind::bin_counts: return &bin_counts_rules;
+    case operator_kind::row_sums: return &row_sums_rules;
+    case operator_kind::sorted_runs: return &sorted_runs_rules;
+    case operator_kind::merged_runs: return &merged_runs_rules;
+    case operator_kind::gather_at: return &gather_at_rules;
   }
   return nullptr;
 }
