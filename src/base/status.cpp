@@ -28,6 +28,7 @@ std::string_view name_of(status_code value) noexcept {
     case status_code::aborted: return "aborted";
     case status_code::reentrant: return "reentrant";
     case status_code::operator_failed: return "operator_failed";
+    case status_code::not_converged: return "not_converged";
     case status_code::operator_missing: return "operator_missing";
     case status_code::contraction: return "contraction";
     case status_code::out_of_memory: return "out_of_memory";

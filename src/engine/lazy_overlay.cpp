@@ -6,6 +6,7 @@
 
 #include "engine/generation.hpp"
 #include "engine/lazy_order.hpp"
+#include "propagate/operators/rules.hpp"
 #include "propagate/page_runner.hpp"
 
 namespace sheaf::inline v0 {
@@ -103,9 +104,10 @@ status lazy_overlay::fill(const plan_node& node, const plan_operation& op) {
   }
   page_runner runner(*plan_, {table_.get(), &frames_, true, nullptr, nullptr});
   runner.set_whole(true);
-  if (op.kind == operator_kind::host) {
-    std::vector<line_mask> changed(op.page_count);
-    SHEAF_TRY(runner.run_host(node, op, changed.data()));
+  if (runs_whole(op.kind)) {
+    std::unique_ptr<operator_memory> memory;
+    std::vector<page_lines> changed;
+    SHEAF_TRY(runner.run_whole(node, op, memory, changed));
   } else {
     for (std::uint32_t page = 0; page < op.page_count; ++page) {
       runner.run(node, op, page, plan_->lines_of_page(op, page));

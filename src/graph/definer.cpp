@@ -61,6 +61,7 @@ void definer::define(const definition_data& computed) {
     case definition_data::form::top_k: return define_top(computed);
     case definition_data::form::gather_at: return define_gather_at(computed);
     case definition_data::form::delay: return define_delay(computed);
+    case definition_data::form::fixpoint: return define_fixpoint(computed);
   }
 }
 

@@ -80,6 +80,8 @@ class definer {
   std::uint32_t add_scan(scan_data&& made);
   /// The groups are without mistake and name elements of `operand`. False after noting why not.
   bool members_fit(const segment_table& groups, std::uint32_t operand);
+  void define_fixpoint(const definition_data& computed);
+  bool fixpoint_shape_fits(const definition_data& computed);
 
   bool is_plain(const array_handle& handle) const;
   /// The operand's array, or no_index after noting why it cannot be one.
@@ -94,8 +96,6 @@ class definer {
   }
   std::uint32_t add_hidden(std::uint64_t length, dtype type);
   std::uint32_t add_hidden(std::uint64_t length) { return add_hidden(length, type_); }
-  std::uint32_t whole_operand(const std::vector<expression_step>& steps);
-  std::uint32_t add_hidden(std::uint64_t length);
   /// Takes whole arrays as the operands. False after noting what is wrong with them.
   bool take_operands(std::span<const array_handle> operands);
   /// True where operand number `operand` has `wanted` elements: `why` says of what. Else notes it.

@@ -264,7 +264,8 @@ class plan_compiler {
         .uniform = definition.uniform,
         .weighted = definition.weighted,
         .lazy = result.lazy,
-        .fallible = definition.kind == operator_kind::host,
+        .fallible = definition.kind == operator_kind::host ||
+                    definition.kind == operator_kind::fixpoint,
         .operand_count = definition.operand_count,
         .page_count = page_count_of(result.length, result.type, result.page),
         .length = result.length,
@@ -410,6 +411,7 @@ class plan_compiler {
     for (const auto& scan : data_.scans) plan_->scans.push_back(*scan);
     for (const auto& histogram : data_.histograms) plan_->histograms.push_back(*histogram);
     plan_->orders = data_.orders;
+    plan_->fixpoints = data_.fixpoints;
     plan_->hosts.resize(data_.hosts.size());
     for (std::uint32_t i = 0; i < plan_->hosts.size(); ++i) plan_->hosts[i] = i;
   }

@@ -16,7 +16,6 @@ unsigned lines_per_element(const plan_operation& op, const plan_operand& operand
 }  // namespace
 
 bool dirty_map::is_pushed_only(const plan_operation& op) noexcept {
-  if (op.kind == operator_kind::host) return true;
   const operator_rules* rules = rules_of(op.kind);
   return rules != nullptr && rules->pushed_only;
 }
@@ -94,7 +93,6 @@ void dirty_map::push_operand(const plan_node& node, const plan_operation& op,
     case operator_kind::program: push_aligned(node, op, operand, page, changed); break;
     case operator_kind::fold_lines:
     case operator_kind::fold_blocks: push_fold(node, op, operand, page, changed); break;
-    case operator_kind::host: mark(node.slot, 1); break;
     default: rules_of(op.kind)->push(*this, node, op, which, page, changed); break;
   }
 }

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "propagate/executor_state.hpp"
+#include "propagate/operators/rules.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -111,6 +112,13 @@ executor::state::state(std::shared_ptr<const resolved_plan> resolved,
     logs_.push_back(&runners_.back()->log());
   }
   if (threads > 1) pool_.emplace(threads);
+  for (const std::vector<std::uint32_t>& nodes : schedule_->pushed_only) {
+    for (const std::uint32_t index : nodes) {
+      const plan_operation& op = graph_.operation_of(graph_.nodes[index]);
+      if (runs_whole(op.kind)) memories_.emplace(index, nullptr);
+    }
+  }
+  ran_whole_.reserve(memories_.size());
 }
 
 std::uint32_t executor::state::level_of(std::uint32_t slot) const noexcept {
@@ -200,8 +208,10 @@ bool executor::state::is_mostly_dirty(const plan_level& level) noexcept {
 
 status executor::state::rehearse() {
   for (auto& runner : runners_) runner->set_rehearsing(true);
+  rehearsing_ = true;
   const status done = recompute();
   for (auto& runner : runners_) runner->set_rehearsing(false);
+  rehearsing_ = false;
   return done;
 }
 
@@ -264,7 +274,7 @@ status executor::state::end_level(std::uint32_t index, direction how, host_calls
   if (how != direction::marked && level.slot_end > level.slot_begin) {
     dirty_.summarize(level.slot_begin >> 6, ((level.slot_end - 1) >> 6) + 1);
   }
-  if (special != no_index) SHEAF_TRY(run_hosts(index, calls, tally));
+  if (special != no_index) SHEAF_TRY(run_whole_nodes(index, calls, tally));
   if (branch_ != nullptr && branch_->has_failed()) return branch_->failure();
   return {};
 }
@@ -385,7 +395,7 @@ void executor::state::run_marked(page_runner& runner, const plan_level& level, s
     const place here = place_in(segment, slot);
     const plan_node& node = graph_.nodes[here.node];
     const plan_operation& op = graph_.operation_of(node);
-    if (SHEAF_LIKELY(op.kind != operator_kind::host)) {
+    if (SHEAF_LIKELY(!runs_whole(op.kind))) {
       if (SHEAF_UNLIKELY(graph_marks_ != nullptr)) {
         runner.set_whole(graph_marks_->pages.contains(slot));
       }
@@ -406,7 +416,7 @@ line_mask executor::state::run_slot(page_runner& runner, const plan_segment& seg
   const plan_node& node = graph_.nodes[here.node];
   const plan_operation& op = graph_.operation_of(node);
   line_mask mask = 0;
-  if (SHEAF_UNLIKELY(op.kind == operator_kind::host)) return masks_[slot];
+  if (SHEAF_UNLIKELY(runs_whole(op.kind))) return masks_[slot];
   // A full level is one most of whose lines are dirty; that says nothing of what an index reaches.
   if (dirty_map::is_pushed_only(op) && !runner.is_whole()) {
     mask = masks_[slot];
@@ -438,28 +448,56 @@ void executor::state::run_segment(page_runner& runner, const plan_segment& segme
   }
 }
 
-status executor::state::run_hosts(std::uint32_t level, host_calls calls, level_tally& tally) {
+status executor::state::run_whole_nodes(std::uint32_t level, host_calls calls,
+                                        level_tally& tally) {
   const std::uint32_t special = schedule_->level_has_pushed_only[level];
   for (const std::uint32_t index : schedule_->pushed_only[special]) {
     const plan_node& node = graph_.nodes[index];
     const plan_operation& op = graph_.operation_of(node);
-    if (op.kind != operator_kind::host) continue;
+    if (!runs_whole(op.kind)) continue;
     if (calls == host_calls::marked && masks_[node.slot] == 0) continue;
-    ++counters_.host_calls;
-    SHEAF_TRY(runners_[0]->run_host(node, op, masks_.get() + node.slot));
-    for (std::uint32_t page = 0; page < op.page_count; ++page) {
-      const std::uint32_t slot = node.slot + page;
-      if (graph_marks_ != nullptr) masks_[slot] |= graph_marks_->kept[slot];
-      if (masks_[slot] == 0) {
-        dirty_.reset_bit(slot);
-        continue;
-      }
+    counters_.host_calls += op.kind == operator_kind::host;
+    clear_marks_of(node, op);
+    std::unique_ptr<operator_memory>& memory = memories_.find(index)->second;
+    // What is computed anew rests on nothing that was kept.
+    if (calls == host_calls::all) memory.reset();
+    changed_pages_.clear();
+    const status ran = runners_[0]->run_whole(node, op, memory, changed_pages_);
+    if (memory != nullptr) memory->is_current = false;
+    SHEAF_TRY(ran);
+    if (!rehearsing_) ran_whole_.push_back(index);
+    for (const page_lines& changed : changed_pages_) {
+      const std::uint32_t slot = node.slot + changed.page;
+      masks_[slot] = changed.lines;
       dirty_.insert(slot);
       ++tally.pages;
-      tally.lines += line_count(masks_[slot]);
+      tally.lines += line_count(changed.lines);
     }
+    if (graph_marks_ != nullptr) keep_marks_of(node, op, tally);
   }
   return {};
+}
+
+/// A whole node is marked at its first page; in a change of the graph, at any.
+void executor::state::clear_marks_of(const plan_node& node, const plan_operation& op) noexcept {
+  const std::uint32_t pages = graph_marks_ == nullptr ? 1 : op.page_count;
+  for (std::uint32_t slot = node.slot; slot < node.slot + pages; ++slot) {
+    masks_[slot] = 0;
+    dirty_.reset_bit(slot);
+  }
+}
+
+/// Lines that count as changed whatever the body found.
+void executor::state::keep_marks_of(const plan_node& node, const plan_operation& op,
+                                    level_tally& tally) noexcept {
+  for (std::uint32_t slot = node.slot; slot < node.slot + op.page_count; ++slot) {
+    const line_mask kept = graph_marks_->kept[slot] & ~masks_[slot];
+    if (kept == 0) continue;
+    tally.pages += masks_[slot] == 0;
+    tally.lines += line_count(kept);
+    masks_[slot] |= kept;
+    dirty_.insert(slot);
+  }
 }
 
 level_tally executor::state::tally_sources() noexcept {

@@ -5,6 +5,7 @@
 #include <sheaf/propagate/executor.hpp>
 
 #include "propagate/executor_state.hpp"
+#include "propagate/operators/rules.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -34,6 +35,14 @@ void executor::state::mark_for_graph(std::uint32_t slot, line_mask lines, bool k
   if (kept) graph_marks_->kept[slot] |= lines;
 }
 
+void executor::state::end_whole_runs(bool is_current) noexcept {
+  for (const std::uint32_t index : ran_whole_) {
+    operator_memory* const memory = memories_.find(index)->second.get();
+    if (memory != nullptr) memory->is_current = is_current;
+  }
+  ran_whole_.clear();
+}
+
 /// Follows the marks as if every line that is recomputed differed: the same maps, no bodies.
 frame_demand executor::state::count_cone() noexcept {
   const std::uint32_t end = graph_.levels.empty() ? 0 : graph_.levels.back().slot_end;
@@ -46,10 +55,10 @@ frame_demand executor::state::count_cone() noexcept {
     const std::uint32_t special = schedule_->level_has_pushed_only[level];
     if (special == no_index) continue;
     for (const std::uint32_t index : schedule_->pushed_only[special]) {
-      // A host function may change any of its pages, and is marked at its first.
+      // A whole operator may change any of its pages, and is marked at its first.
       const plan_node& node = graph_.nodes[index];
       const plan_operation& op = graph_.operation_of(node);
-      if (op.kind != operator_kind::host || masks_[node.slot] == 0) continue;
+      if (!runs_whole(op.kind) || masks_[node.slot] == 0) continue;
       for (std::uint32_t page = 0; page < op.page_count; ++page) {
         masks_[node.slot + page] = plan_->lines_of_page(op, page);
         dirty_.insert(node.slot + page);
@@ -75,8 +84,8 @@ result<audit_report> executor::state::audit() {
     const plan_node& node = graph_.nodes[index];
     const plan_operation& op = graph_.operation_of(node);
     differ.assign(op.page_count, 0);
-    if (op.kind == operator_kind::host) {
-      SHEAF_TRY(runner.compare_host(node, op, differ.data()));
+    if (runs_whole(op.kind)) {
+      SHEAF_TRY(runner.compare_whole(node, op, differ.data()));
     } else {
       for (std::uint32_t page = 0; page < op.page_count; ++page) {
         differ[page] = runner.compare(node, op, page);
@@ -98,9 +107,10 @@ status executor::state::compute_node(std::uint32_t index) {
   const plan_node& node = graph_.nodes[index];
   const plan_operation& op = graph_.operation_of(node);
   runner.set_whole(true);
-  if (op.kind == operator_kind::host) {
-    std::vector<line_mask> changed(op.page_count);
-    SHEAF_TRY(runner.run_host(node, op, changed.data()));
+  if (runs_whole(op.kind)) {
+    std::unique_ptr<operator_memory> memory;
+    std::vector<page_lines> changed;
+    SHEAF_TRY(runner.run_whole(node, op, memory, changed));
   } else {
     for (std::uint32_t page = 0; page < op.page_count; ++page) {
       runner.run(node, op, page, plan_->lines_of_page(op, page));
@@ -143,7 +153,13 @@ result<std::unique_ptr<executor>> executor::create_for_branches(const branch_see
 }
 
 status executor::compute_node(std::uint32_t node) { return state_->compute_node(node); }
-void executor::enter(page_branch& branch) noexcept { state_->branch_->enter(branch); }
+void executor::enter(page_branch& branch) noexcept {
+  // What an operator keeps may be of another branch.
+  for (auto& [node, memory] : state_->memories_) {
+    if (memory != nullptr) memory->is_current = false;
+  }
+  state_->branch_->enter(branch);
+}
 void executor::leave() noexcept { state_->branch_->leave(); }
 const std::uint32_t* executor::branch_frames() const noexcept {
   return state_->branch_->frames();
@@ -165,9 +181,13 @@ result<progress> executor::propagate_until(std::chrono::steady_clock::time_point
 status executor::recompute() { return state_->recompute(); }
 status executor::rehearse() { return state_->rehearse(); }
 frame_demand executor::count_cone() noexcept { return state_->count_cone(); }
-void executor::finish(bool note) noexcept { state_->clear(note); }
+void executor::finish(bool note) noexcept {
+  state_->clear(note);
+  state_->end_whole_runs(true);
+}
 void executor::discard() noexcept {
   state_->clear(false);
+  state_->end_whole_runs(false);
   std::fill_n(state_->element_masks_.get(), state_->plan_->indexed_lines, std::uint64_t{0});
 }
 result<audit_report> executor::audit() { return state_->audit(); }

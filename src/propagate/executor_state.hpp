@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include <sheaf/page/delta.hpp>
@@ -21,7 +22,7 @@ namespace sheaf::inline v0 {
 /// How a level learns what is dirty in it.
 enum class direction : std::uint8_t { marked, pull, full };
 
-/// Which host functions of a level run. In a commit only those it reaches: the engine changes pages
+/// Which whole operators of a level run. In a commit only those it reaches: the engine changes pages
 /// in place where none is reached, and could not take them back if one failed.
 enum class host_calls : std::uint8_t { marked, all };
 
@@ -101,7 +102,11 @@ struct executor::state {
   [[nodiscard]] direction choose(std::uint32_t level) noexcept;
   [[nodiscard]] bool is_mostly_dirty(const plan_level& level) noexcept;
   status run_level(std::uint32_t level, direction how, host_calls calls = host_calls::marked);
-  status run_hosts(std::uint32_t level, host_calls calls, level_tally& tally);
+  status run_whole_nodes(std::uint32_t level, host_calls calls, level_tally& tally);
+  /// The pages are now what the memories of whole operators that ran hold, or not.
+  void end_whole_runs(bool is_current) noexcept;
+  void clear_marks_of(const plan_node& node, const plan_operation& op) noexcept;
+  void keep_marks_of(const plan_node& node, const plan_operation& op, level_tally& tally) noexcept;
   /// The next level from `from` on that marks reach, or the number of levels.
   [[nodiscard]] std::uint32_t next_level(std::uint32_t from) noexcept;
   void begin_level(std::uint32_t level, direction how, host_calls calls);
@@ -174,6 +179,12 @@ struct executor::state {
     level_tally tally;
   };
   cursor cursor_;
+
+  // Of operators that run whole.
+  std::unordered_map<std::uint32_t, std::unique_ptr<operator_memory>> memories_;  ///< by node
+  std::vector<std::uint32_t> ran_whole_;    ///< nodes, since the marks
+  std::vector<page_lines> changed_pages_;   ///< of one of them
+  bool rehearsing_ = false;
 
   std::vector<std::unique_ptr<page_runner>> runners_;
   std::vector<frame_log*> logs_;

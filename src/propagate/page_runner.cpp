@@ -178,10 +178,11 @@ line_mask page_runner::compute(const plan_node& node, const plan_operation& op,
     case operator_kind::fold_lines:
     case operator_kind::fold_blocks:
       return fold_page(node, op, body, page, task);
-    case operator_kind::host: break;
-    default: return rules_of(op.kind)->run(*this, node, op, page, task);
+    default: break;
   }
-  SHEAF_ASSERT(false, "host-functions-run-whole");
+  const operator_rules* rules = rules_of(op.kind);
+  SHEAF_ASSERT(rules->run != nullptr, "whole-operators-run-whole");
+  return rules->run(*this, node, op, page, task);
 }
 
 paged_view page_runner::paged(const plan_operand& operand) const noexcept {

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <sheaf/graph/model_data.hpp>
@@ -22,6 +23,7 @@
 #include <sheaf/propagate/work_counters.hpp>
 
 #include "propagate/branch_table.hpp"
+#include "propagate/whole_operator.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -109,14 +111,15 @@ class page_runner {
   /// Recomputes `mask` of page `page` of `node`; returns the lines that differ.
   line_mask run(const plan_node& node, const plan_operation& op, std::uint32_t page,
                 line_mask mask) noexcept;
-  /// Calls the host function of `node` and settles its pages; `changed[page]` gets their masks.
-  [[nodiscard]] status run_host(const plan_node& node, const plan_operation& op,
-                                line_mask* changed);
+  /// Runs a node that runs whole and settles its pages; appends those with lines that differ.
+  [[nodiscard]] status run_whole(const plan_node& node, const plan_operation& op,
+                                 std::unique_ptr<operator_memory>& memory,
+                                 std::vector<page_lines>& changed);
   /// Recomputes a page into `out` without changing anything; returns the lines that differ.
   line_mask compare(const plan_node& node, const plan_operation& op, std::uint32_t page) noexcept;
-  /// The same for all pages of a host function's result.
-  [[nodiscard]] status compare_host(const plan_node& node, const plan_operation& op,
-                                    line_mask* differ);
+  /// The same for all pages of a node that runs whole, without a memory.
+  [[nodiscard]] status compare_whole(const plan_node& node, const plan_operation& op,
+                                     line_mask* differ);
 
   /// While set, indexed and folding nodes recompute every element of a line they are asked for.
   void set_whole(bool whole) noexcept { whole_ = whole; }
@@ -130,6 +133,7 @@ class page_runner {
 
   // For the bodies of src/propagate/operators.
   [[nodiscard]] const plan& graph() const noexcept { return *plan_.graph; }
+  [[nodiscard]] isa instruction_set() const noexcept { return plan_.kernels->set; }
   [[nodiscard]] const resolved_operation& resolved(const plan_node& node) const noexcept {
     return plan_.operations[node.operation];
   }
@@ -177,6 +181,11 @@ class page_runner {
   /// Of a kind that is not `by_element`: all.
   [[nodiscard]] std::uint64_t take_elements(const plan_node& node, const plan_operation& op,
                                             std::uint32_t page, unsigned line) noexcept;
+  /// The name of a node's array, for messages.
+  [[nodiscard]] std::string name_of_result(const plan_node& node) const;
+  /// Calls the host function of `node`; `data` gets its result, padded to whole pages.
+  [[nodiscard]] status call_host(const plan_node& node, const plan_operation& op,
+                                 const std::byte*& data);
   /// A page of scratch for `resolved_operation::settle`, line by line like a page.
   [[nodiscard]] std::byte* computed() noexcept { return computed_; }
 
@@ -206,7 +215,8 @@ class page_runner {
                                             std::uint32_t page) const noexcept;
   void count(const plan_operation& op, line_mask asked, line_mask changed) noexcept;
   void gather_host_operands(const plan_node& node, const plan_operation& op);
-  [[nodiscard]] status call_host(const plan_node& node, const plan_operation& op);
+  line_mask settle_page(const plan_node& node, const plan_operation& op, std::uint32_t page,
+                        line_mask lines, const std::byte* computed);
   [[nodiscard]] line_task settle_task(const plan_node& node, const plan_operation& op,
                                       std::uint32_t page) const noexcept;
 

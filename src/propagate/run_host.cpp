@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -5,6 +6,7 @@
 
 #include <sheaf/propagate/operator_scope.hpp>
 
+#include "propagate/operators/host.hpp"
 #include "propagate/page_runner.hpp"
 
 namespace sheaf::inline v0 {
@@ -77,62 +79,35 @@ void page_runner::gather_host_operands(const plan_node& node, const plan_operati
   }
 }
 
-status page_runner::call_host(const plan_node& node, const plan_operation& op) {
-  const std::uint32_t array =
-      plan_.array_of_producer[plan_.graph->source_count() + plan_.node_index(node)];
-  const std::string name = plan_.model->name_of(array_id{array});
+status page_runner::call_host(const plan_node& node, const plan_operation& op,
+                              const std::byte*& data) {
+  const std::string name = name_of_result(node);
   try {
     gather_host_operands(node, op);
   } catch (const std::bad_alloc&) {
     return make_status(status_code::out_of_memory, subsystem::propagate,
                        "no memory for the operands of a host function", "array '%s'", name.c_str());
   }
+  data = host_result_;
   host_call call(name, host_operands_, {host_result_, op.length, op.type});
   return call_guarded(plan_.model->hosts[plan_.graph->hosts[op.payload]], call, name);
 }
 
-line_task page_runner::settle_task(const plan_node& node, const plan_operation& op,
-                                   std::uint32_t page) const noexcept {
-  const resolved_operation& body = plan_.operations[node.operation];
-  std::byte* const current = address(node.slot + page, op.page);
-  const bool is_last = page + 1 == op.page_count;
-  return {current, current, plan_.lines_of_page(op, page), is_last ? body.tail_line : 64,
-          is_last ? body.tail_elements : 0};
+namespace {
+
+status run_host(page_runner& runner, const plan_node& node, const plan_operation& op,
+                std::unique_ptr<operator_memory>&, whole_result& out) {
+  return runner.call_host(node, op, out.data);
 }
 
-status page_runner::run_host(const plan_node& node, const plan_operation& op, line_mask* changed) {
-  SHEAF_TRY(call_host(node, op));
-  const resolved_operation& body = plan_.operations[node.operation];
-  counters_.pages_recomputed += op.page_count;
-  for (std::uint32_t page = 0; page < op.page_count; ++page) {
-    line_task task = settle_task(node, op, page);
-    const std::byte* computed = host_result_ + page * bytes_of(op.page);
-    const std::uint32_t slot = node.slot + page;
-    const bool changes_in_place = in_place(slot, op.page);
-    if (!changes_in_place) task.out = page_scratch_;
-    changed[page] = body.settle(task, computed);
-    if (!changes_in_place && changed[page] != 0 && !rehearsing_ &&
-        !write_aside(slot, op.page, changed[page], page_scratch_)) {
-      changed[page] = 0;
-    }
-    if (std::uint64_t* tracked = tracked_page(node, op, page); tracked != nullptr) {
-      for_each_line(changed[page], [&](unsigned line) { tracked[line] = ~std::uint64_t{0}; });
-    }
-    count(op, task.mask, changed[page]);
-  }
-  return {};
-}
+}  // namespace
 
-status page_runner::compare_host(const plan_node& node, const plan_operation& op,
-                                 line_mask* differ) {
-  SHEAF_TRY(call_host(node, op));
-  const resolved_operation& body = plan_.operations[node.operation];
-  for (std::uint32_t page = 0; page < op.page_count; ++page) {
-    line_task task = settle_task(node, op, page);
-    task.out = page_scratch_;
-    differ[page] = body.settle(task, host_result_ + page * bytes_of(op.page));
-  }
-  return {};
-}
+constinit const operator_rules host_rules = {.pushed_only = true,
+                                             .by_element = false,
+                                             .push = push_whole,
+                                             .pull = nullptr,
+                                             .run = nullptr,
+                                             .resolve = nullptr,
+                                             .run_whole = run_host};
 
 }  // namespace sheaf::inline v0

@@ -32,6 +32,7 @@ enum class status_code : std::uint8_t {
   aborted,            ///< the transaction was aborted or is poisoned by an earlier bad call
   reentrant,          ///< called from inside an operator of the same commit
   operator_failed,    ///< an operator returned a failure or threw
+  not_converged,      ///< an iteration did not end within its bound; nothing changed
   operator_missing,   ///< no operator of that name, version and type is registered
   contraction,        ///< the operator was compiled with multiply-add contraction
   out_of_memory,      ///< the byte limit or the machine's memory is used up; nothing changed

@@ -114,14 +114,14 @@ struct product_definition;  // sheaf/graph/shapes.hpp
 struct definition_data {
   enum class form : std::uint8_t {
     combine, combine_terms, program, reduce, segment_reduce, gather, spmv, stencil, gemv, matmul,
-    scan, histogram, sort_index, top_k, gather_at, delay
+    scan, histogram, sort_index, top_k, gather_at, delay, fixpoint
   };
   form kind;
   semiring_id semiring = semiring_id::sum_product;
   const std::byte* first = nullptr;    ///< combine: of `array_handle`s; combine_terms: of
                                        ///< `term_data`
   std::size_t count = 0;
-  std::vector<expression_step> steps = {};  ///< of the other forms
+  std::vector<expression_step> steps = {};  ///< of the other forms; fixpoint: its operands
   std::shared_ptr<const segment_table> groups = {};
   std::shared_ptr<const product_definition> product = {};  ///< spmv, stencil, gemv, matmul
   std::vector<std::uint32_t> indices = {};  ///< gather; scan: where segments begin
@@ -132,6 +132,7 @@ struct definition_data {
   std::uint64_t taken = 0;                  ///< sort_index, top_k: results
   std::vector<std::uint64_t> bits = {};     ///< histogram: edges; delay: the initial value
   array_handle at = {};                     ///< gather_at: the indices; delay: what it follows
+  std::uint32_t iterations_max = 0;         ///< fixpoint
 };
 
 /// What an array of `T` is derived from.
@@ -225,6 +226,58 @@ template <element T>
   return definition<T>({.kind = definition_data::form::gather,
                         .steps = expression<T>(from).steps(),
                         .indices = std::move(indices)});
+}
+
+/// Elements from one row of a fixpoint to the next: `columns`, rounded up to whole lines.
+template <element T>
+[[nodiscard]] constexpr std::uint64_t fixpoint_stride(std::uint64_t columns) noexcept {
+  constexpr std::uint64_t each = line_size / sizeof(T);
+  return (columns + each - 1) / each * each;
+}
+
+struct fixpoint_options {
+  std::uint64_t columns = 1;         ///< elements of a row that mean something
+  std::uint32_t iterations_max = 0;  ///< rounds inside one component; 0: its vertices, plus one
+};
+
+/// The least x with x_v = base_v + (sum over edges e with to[e] = v of x_from[e] * weight[e]), in
+/// the semiring's plus and times: reachability, shortest and widest paths, any analysis that goes
+/// round in circles. Row v of `base` and of the result begins at element v * stride, where stride is
+/// `fixpoint_stride<T>(columns)`; `base` is as long as its rows, and their number is that of the
+/// vertices. Rows go along edges from `from` to `to`; columns do not meet.
+///
+/// `from`, `to` and `weight` have one element per edge number. An edge does not exist where either
+/// end is `no_vertex`, so edges come and go by ordinary commits. Without `weight` every edge weighs
+/// the semiring's one.
+///
+/// The semiring's plus must be idempotent and its times monotone: min_plus, max_plus, max_min,
+/// or_and, and_or, and max_times on floats. A commit fails with `operator_failed` where an end is no
+/// vertex, or a float weight would make times fall where its operand rises (NaN; minus infinity in
+/// min_plus; infinity in max_plus; negative or infinite in max_times), and with `not_converged`
+/// where a cycle goes on improving (a negative one in min_plus).
+///
+/// Cost of a commit: O(edges of the rows that change or were suspected to, x lines).
+template <element T>
+[[nodiscard]] definition<T> fixpoint(semiring_id semiring, array<T> base,
+                                     array<std::uint32_t> from, array<std::uint32_t> to,
+                                     const fixpoint_options& options = {}) {
+  definition_data data{.kind = definition_data::form::fixpoint,
+                       .semiring = semiring,
+                       .count = static_cast<std::size_t>(options.columns),
+                       .iterations_max = options.iterations_max};
+  data.steps = expression<T>(base).steps();
+  for (const array<std::uint32_t>& ends : {from, to}) {
+    data.steps.push_back(expression<std::uint32_t>(ends).steps().front());
+  }
+  return definition<T>(std::move(data));
+}
+template <element T>
+[[nodiscard]] definition<T> fixpoint(semiring_id semiring, array<T> base,
+                                     array<std::uint32_t> from, array<std::uint32_t> to,
+                                     array<T> weight, const fixpoint_options& options = {}) {
+  definition_data data = fixpoint(semiring, base, from, to, options).data();
+  data.steps.push_back(expression<T>(weight).steps().front());
+  return definition<T>(std::move(data));
 }
 
 }  // namespace sheaf::inline v0

@@ -134,6 +134,7 @@ struct model_data {
   std::vector<std::shared_ptr<const histogram_data>> histograms;
   std::vector<order_data> orders;
   std::vector<delay_record> delays;
+  std::vector<fixpoint_shape> fixpoints;
   std::vector<operator_use> operator_uses;  ///< each (operator, arity, type) once
   std::vector<status> mistakes;         ///< of single declarations, at most `mistake_count_max`
   std::uint64_t mistakes_not_kept = 0;

@@ -37,6 +37,9 @@
 
 namespace sheaf::inline v0 {
 
+/// In the edge arrays of a fixpoint, at either end: the edge of this number does not exist.
+inline constexpr std::uint32_t no_vertex = 0xffff'ffffu;
+
 enum class operator_kind : std::uint8_t {
   combine,       ///< result line = left fold of semiring plus over (value [times weight])
   program,       ///< a line program
@@ -58,6 +61,7 @@ enum class operator_kind : std::uint8_t {
   merged_runs,   ///< each row merged of two operand rows (sort, top_k, above)
   gather_at,     ///< result element i = element operand1[i] of operand 0; past its end: zero
   delay,         ///< the operand as it was one epoch before: no node, a source of the plan
+  fixpoint,      ///< the least solution of a cyclic system over a semiring; may fail
 };
 
 /// How one operand meets the result.
@@ -137,6 +141,15 @@ struct order_data {
   }
 };
 
+/// What a fixpoint's arrays stand for. Its operands are base, from, to and, where weighted, weight.
+struct fixpoint_shape {
+  std::uint32_t vertices;
+  std::uint32_t row_lines;       ///< lines a vertex has in base and result
+  std::uint32_t edge_capacity;
+  std::uint32_t iterations_max;  ///< 0: one more than the vertices of a component
+  friend bool operator==(const fixpoint_shape&, const fixpoint_shape&) = default;
+};
+
 struct plan_operation {
   operator_kind kind;
   dtype type;            ///< of the result
@@ -148,14 +161,15 @@ struct plan_operation {
                          ///< into `operand_details`
   bool weighted;         ///< combine: entries are count values, then count weights
   bool lazy;
-  bool fallible;         ///< may fail at run time (host functions)
+  bool fallible;         ///< may fail at run time (host functions, fixpoint)
   std::uint32_t operand_count;  ///< entries per node (2 x terms when weighted)
   std::uint32_t page_count;     ///< of the result
   std::uint64_t length;         ///< of the result, elements, at least 1
   std::uint32_t payload;        ///< program: `programs`; indexed kinds: `tables`; host: `hosts`;
                                 ///< spmv: `matrices`; stencil: `stencils`; gemv, matmul: `dense`;
                                 ///< scans: `scans`; bin_counts, row_sums: `histograms`;
-                                ///< sorted_runs, merged_runs: `orders`; cast: type of the operand
+                                ///< sorted_runs, merged_runs: `orders`; cast: type of the operand;
+                                ///< fixpoint: `fixpoints`
   std::uint32_t manifest;       ///< program: compiled body of this shape, or no_index
   friend bool operator==(const plan_operation&, const plan_operation&) = default;
 };
@@ -211,6 +225,7 @@ struct plan {
   std::vector<order_data> orders;
   /// Delayed sources; one that follows another delayed one comes before it.
   std::vector<std::uint32_t> delays;
+  std::vector<fixpoint_shape> fixpoints;
   std::vector<std::uint64_t> constants;          ///< of weights, bit patterns
   std::vector<std::uint32_t> contiguous;         ///< producers whose pages lie side by side, rising
   std::uint32_t slot_count = 0;

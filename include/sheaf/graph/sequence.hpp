@@ -165,12 +165,4 @@ template <element T>
                         .at = followed.handle()});
 }
 
-/// Another name for `select`.
-template <class Condition, class A, class B>
-  requires expression_arguments<Condition, A, B>
-[[nodiscard]] auto where(Condition&& condition, A&& where_true, B&& where_false) {
-  return select(std::forward<Condition>(condition), std::forward<A>(where_true),
-                std::forward<B>(where_false));
-}
-
 }  // namespace sheaf::inline v0

@@ -94,6 +94,8 @@ inline constexpr figure<work_counters> work_figures[] = {
                     "levels recomputed whole"),
     detail::counted("host_calls", "calls", &work_counters::host_calls,
                     "calls of opaque host functions"),
+    detail::counted("lines_relaxed", "lines", &work_counters::lines_relaxed,
+                    "lines of contributions a fixpoint looked at"),
     detail::counted("frames_copied", "frames", &work_counters::frames_copied,
                     "copy-on-write of a page into a new frame"),
     detail::counted("frames_reused", "frames", &work_counters::frames_reused,

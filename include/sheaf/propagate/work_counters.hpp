@@ -21,6 +21,7 @@ struct work_counters {
   std::uint64_t levels_pulled = 0;          ///< levels that asked every operand
   std::uint64_t levels_full = 0;            ///< levels recomputed whole
   std::uint64_t host_calls = 0;             ///< calls of opaque host functions
+  std::uint64_t lines_relaxed = 0;          ///< lines of contributions a fixpoint looked at
   std::uint64_t frames_copied = 0;          ///< copy-on-write of a page into a new frame
   std::uint64_t frames_reused = 0;          ///< copy-on-write by catching up a spare frame
   std::uint64_t lines_copied = 0;           ///< lines carried over by either
@@ -40,6 +41,7 @@ struct work_counters {
     levels_pulled += other.levels_pulled;
     levels_full += other.levels_full;
     host_calls += other.host_calls;
+    lines_relaxed += other.lines_relaxed;
     frames_copied += other.frames_copied;
     frames_reused += other.frames_reused;
     lines_copied += other.lines_copied;

@@ -15,10 +15,9 @@
 #include <vector>
 
 #include <sheaf/base/assert.hpp>
+#include <sheaf/graph/plan.hpp>
 
 namespace sheaf::inline v0 {
-
-inline constexpr std::uint32_t no_vertex_number = 0xffff'ffffu;
 
 /// One edge as seen from one of its ends.
 struct arc {
@@ -32,8 +31,8 @@ class edge_lists {
       : out_(vertices),
         in_(vertices),
         loops_(vertices, 0),
-        from_(capacity, no_vertex_number),
-        to_(capacity, no_vertex_number),
+        from_(capacity, no_vertex),
+        to_(capacity, no_vertex),
         out_place_(capacity),
         in_place_(capacity) {}
 
@@ -44,7 +43,7 @@ class edge_lists {
     return in_[vertex];
   }
   [[nodiscard]] bool has(std::uint32_t edge) const noexcept {
-    return from_[edge] != no_vertex_number;
+    return from_[edge] != no_vertex;
   }
   [[nodiscard]] std::uint32_t from(std::uint32_t edge) const noexcept { return from_[edge]; }
   [[nodiscard]] std::uint32_t to(std::uint32_t edge) const noexcept { return to_[edge]; }
@@ -71,7 +70,7 @@ class edge_lists {
     take_out(out_[from_[edge]], out_place_, edge);
     take_out(in_[to_[edge]], in_place_, edge);
     loops_[from_[edge]] -= from_[edge] == to_[edge];
-    from_[edge] = to_[edge] = no_vertex_number;
+    from_[edge] = to_[edge] = no_vertex;
   }
 
  private:

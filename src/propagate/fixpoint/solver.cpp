@@ -22,7 +22,7 @@ fixpoint_solver::fixpoint_solver(const fixpoint_size& size, const fixpoint_kerne
 void fixpoint_solver::set_edge(std::uint32_t edge, std::uint32_t from, std::uint32_t to,
                                std::uint64_t weight) {
   if (edges_.has(edge)) edges_.erase(edge);
-  if (from != no_vertex_number) edges_.insert(edge, from, to);
+  if (from != no_vertex) edges_.insert(edge, from, to);
   if (!weights_.empty()) weights_[edge] = weight;
 }
 
@@ -44,7 +44,7 @@ std::byte* fixpoint_solver::writable(std::uint32_t vertex) {
       state.before = own;
     } else {
       std::byte* const copy = saved_.take();
-      std::memcpy(copy, own, line_mask_bytes(block_lines_));
+      std::memcpy(copy, own, block_bytes_);
       state.before = copy;
     }
   }
@@ -80,7 +80,9 @@ line_mask fixpoint_solver::relax(std::uint32_t to, std::uint32_t from, std::uint
 
 void fixpoint_solver::enter_block(std::uint32_t block) noexcept {
   block_first_ = block * page_lines_max;
-  block_lines_ = first_lines(std::min(size_.row_lines - block_first_, page_lines_max));
+  const std::uint32_t lines = std::min(size_.row_lines - block_first_, page_lines_max);
+  block_lines_ = first_lines(lines);
+  block_bytes_ = lines * line_size;
 }
 
 fixpoint_outcome fixpoint_solver::solve() {
@@ -127,12 +129,12 @@ fixpoint_outcome fixpoint_solver::update(const fixpoint_changes& changes) {
 
 void fixpoint_solver::apply_edges(std::span<const edge_change> changes) {
   for (const edge_change& change : changes) {
-    if (change.old_from != no_vertex_number) {
+    if (change.old_from != no_vertex) {
       edges_.erase(change.edge);
       order_.note_erased(change.old_from, change.old_to);
     }
     if (!weights_.empty()) weights_[change.edge] = change.new_weight;
-    if (change.new_from == no_vertex_number) continue;
+    if (change.new_from == no_vertex) continue;
     edges_.insert(change.edge, change.new_from, change.new_to);
     order_.note_inserted(change.new_from, change.new_to);
   }
@@ -169,7 +171,7 @@ std::size_t fixpoint_solver::seed_base(const fixpoint_changes& changes, std::siz
 void fixpoint_solver::seed_edges(std::span<const edge_change> changes) {
   fresh_.clear();
   for (const edge_change& change : changes) {
-    if (retracts_ && change.old_from != no_vertex_number) {
+    if (retracts_ && change.old_from != no_vertex) {
       const auto* weight =
           weights_.empty() ? nullptr : reinterpret_cast<const std::byte*>(&change.old_weight);
       lines_relaxed_ += sheaf::line_count(block_lines_);
@@ -183,7 +185,7 @@ void fixpoint_solver::seed_edges(std::span<const edge_change> changes) {
                                              nullptr, rests));
       }
     }
-    if (change.new_from == no_vertex_number) continue;
+    if (change.new_from == no_vertex) continue;
     if (!retracts_) {
       const line_mask grown = relax(change.new_to, change.new_from, change.edge, block_lines_);
       gain(change.new_to, grown);
@@ -327,7 +329,7 @@ void fixpoint_solver::rederive() {
 
 /// All lines along the new edges of a vertex: to its own component, or to others.
 void fixpoint_solver::follow_fresh(std::uint32_t vertex, bool inside) {
-  for (std::uint32_t at = state_[vertex].first_fresh; at != no_vertex_number;
+  for (std::uint32_t at = state_[vertex].first_fresh; at != no_vertex;
        at = fresh_[at].next) {
     const std::uint32_t edge = fresh_[at].edge;
     const std::uint32_t to = edges_.to(edge);
@@ -375,7 +377,7 @@ void fixpoint_solver::finish_component() {
     follow_fresh(vertex, false);
     state.touched = state.lost = state.kept_lines = 0;
     state.kept = nullptr;
-    state.first_fresh = no_vertex_number;
+    state.first_fresh = no_vertex;
     state.is_member = false;
   }
   kept_.give_back_all();

@@ -37,6 +37,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <sheaf/propagate/dirty_set.hpp>
@@ -60,7 +61,7 @@ struct fixpoint_size {
 /// Another edge under a number.
 struct edge_change {
   std::uint32_t edge;
-  std::uint32_t old_from, old_to;  ///< `no_vertex_number`: there was none
+  std::uint32_t old_from, old_to;  ///< `no_vertex`: there was none
   std::uint32_t new_from, new_to;  ///< the same
   std::uint64_t old_weight;        ///< bit patterns, low bytes first
   std::uint64_t new_weight;
@@ -135,7 +136,7 @@ class fixpoint_solver {
     line_mask result = 0;      ///< different from before, as far as finished
     const std::byte* before = nullptr;  ///< the row before the run; null: not changed yet
     std::byte* kept = nullptr;          ///< what base and earlier components give
-    std::uint32_t first_fresh = no_vertex_number;  ///< into `fresh_`: new edges that begin here
+    std::uint32_t first_fresh = no_vertex;  ///< into `fresh_`: new edges that begin here
     bool is_member = false;                        ///< in `members_`
     bool is_visited = false;                       ///< in `visited_`
   };
@@ -208,6 +209,7 @@ class fixpoint_solver {
   fixpoint_outcome outcome_;
   std::uint32_t block_first_ = 0;       ///< first line of the block inside a row
   line_mask block_lines_ = 0;
+  std::size_t block_bytes_ = 0;
   bool retracts_ = false;
   bool from_scratch_ = false;
   std::uint64_t lines_relaxed_ = 0;

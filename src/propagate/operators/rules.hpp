@@ -1,7 +1,8 @@
 /// \file
 /// What an operator kind is to the executor: a *dirty map* (from changed lines of an operand to
 /// what of a result must be recomputed) and a *body* (how that is done). One entry per kind that
-/// lives in this folder; expressions, combine, folds and host functions are the executor's own.
+/// lives in this folder, and one for host functions (run_whole.cpp); expressions, combine and folds
+/// are the executor's own.
 ///
 /// A kind is added by a file here that defines its entry, one line in rules.cpp, its enumerator in
 /// plan.hpp, its definition in src/graph/definitions, and bodies per instruction set in
@@ -18,6 +19,7 @@
 
 #include "propagate/dirty_map.hpp"
 #include "propagate/page_runner.hpp"
+#include "propagate/whole_operator.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -39,9 +41,23 @@ struct operator_rules {
   /// Looks up the bodies `run` needs, into `out.bodies`.
   status (*resolve)(const plan& graph, const plan_operation& op, const kernel_table& kernels,
                     resolved_operation& out);
+  /// Not null: the kind runs whole, once for all its pages, and may fail (whole_operator.hpp). It
+  /// is `pushed_only`, its `push` marks line 0 of its first page, and it has no `run`.
+  whole_body run_whole = nullptr;
 };
 
 /// Null for the kinds the executor runs itself.
 [[nodiscard]] const operator_rules* rules_of(operator_kind kind) noexcept;
+
+/// True for kinds that run whole.
+[[nodiscard]] inline bool runs_whole(operator_kind kind) noexcept {
+  if (SHEAF_LIKELY(kind < operator_kind::segment_fold)) return false;
+  const operator_rules* rules = rules_of(kind);
+  return rules != nullptr && rules->run_whole != nullptr;
+}
+
+/// The `push` of every kind that runs whole.
+void push_whole(dirty_map& map, const plan_node& node, const plan_operation& op,
+                std::uint32_t which, std::uint32_t page, line_mask changed) noexcept;
 
 }  // namespace sheaf::inline v0
