@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include <sheaf/algebra/fold_tree.hpp>
+#include <sheaf/algebra/math.hpp>
 #include <sheaf/algebra/scalar.hpp>
 #include <sheaf/algebra/scan_order.hpp>
 

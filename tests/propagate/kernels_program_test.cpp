@@ -3,6 +3,7 @@
 #include "propagate/kernels_support.hpp"
 
 #include <graph/expression_compiler.hpp>
+#include <sheaf/algebra/math.hpp>
 #include <sheaf/graph/expression.hpp>
 
 namespace {
