@@ -65,7 +65,7 @@ struct math_function;
     static double exact(double x) { return std::NAME(x); }         \
     static long double exact(long double x) { return std::NAME(x); } \
   };
-SHEAF_MATH_FUNCTION(exp, 0.9, 1.0)
+SHEAF_MATH_FUNCTION(exp, 0.9092, 1.0)
 SHEAF_MATH_FUNCTION(log, 0.9, 1.0)
 SHEAF_MATH_FUNCTION(tanh, 1.4, 1.5)
 SHEAF_MATH_FUNCTION(erf, 1.3, 1.4)
