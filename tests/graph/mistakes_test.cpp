@@ -130,7 +130,7 @@ TEST_F(Mistake, GatherIndexPastTheEnd) {
 }
 
 TEST_F(Mistake, GatherOfNothing) {
-  m.derive("x", sheaf::gather(b, {}));
+  m.derive("x", sheaf::gather(b, std::vector<std::uint32_t>{}));
   EXPECT_THAT(codes_of(m), ElementsAre(status_code::length_mismatch));
 }
 
