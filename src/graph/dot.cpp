@@ -30,7 +30,12 @@ bool folds(operator_kind kind) {
     case operator_kind::fold_blocks:
     case operator_kind::segment_fold:
     case operator_kind::scan_totals:
-    case operator_kind::scan: return true;
+    case operator_kind::scan:
+    case operator_kind::spmv:
+    case operator_kind::stencil:
+    case operator_kind::gemv:
+    case operator_kind::matmul:
+    case operator_kind::fixpoint: return true;
     default: return false;
   }
 }

@@ -68,6 +68,7 @@ class model_dice {
         arrays_.push_back(std::move(made));
       }
     }
+    follow();
     return std::move(arrays_);
   }
 
@@ -247,7 +248,7 @@ class model_dice {
                         : choice < 69 ? reduce(main)
                         : choice < 77 ? segment_reduce(main)
                         : choice < 84 ? gather(main)
-                        : choice < 97 ? product(main)
+                        : choice < 93 ? product(main)
                                       : host();
     made.lazy = lazy_;
     made.declared_first = made.form != array_form::host && random_.chance(12);

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <sheaf/algebra/scalar.hpp>
 #include <sheaf/graph/definition.hpp>
 
 namespace sheaf::inline v0 {
@@ -161,7 +162,7 @@ template <element T>
 template <element T>
 [[nodiscard]] definition<T> delay(array<T> followed, T initial = T{}) {
   return definition<T>({.kind = definition_data::form::delay,
-                        .bits = {constant_bits(initial)},
+                        .bits = {constant_bits(canonical(initial))},
                         .at = followed.handle()});
 }
 
