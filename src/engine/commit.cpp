@@ -6,7 +6,7 @@
 namespace sheaf::inline v0 {
 
 /// Room in `touched_` for every page the group may write to, before anything changes.
-status engine_core::make_room(const commit_group& group) {
+status engine_core::make_room(const accepted_group& group) {
   std::uint64_t pages = 0;
   group.for_each([&](const commit_request& member) {
     for (const delta_piece& piece : member.changes->pieces()) {
@@ -15,7 +15,7 @@ status engine_core::make_room(const commit_group& group) {
       pages += std::min<std::uint64_t>(piece.count, now_->graph->sources[source].page_count);
     }
   });
-  if (!group.is_single()) pages = std::min<std::uint64_t>(pages, now_->graph->slot_count);
+  if (group.count > 1) pages = std::min<std::uint64_t>(pages, now_->graph->slot_count);
   try {
     touched_.reserve(pages);
   } catch (const std::bad_alloc&) {
@@ -26,7 +26,7 @@ status engine_core::make_room(const commit_group& group) {
   return {};
 }
 
-bool engine_core::can_fail(const commit_group& group) const noexcept {
+bool engine_core::can_fail(const accepted_group& group) const noexcept {
   bool found = false;
   group.for_each([&](const commit_request& member) {
     for (const delta_piece& piece : member.changes->pieces()) {
@@ -38,7 +38,7 @@ bool engine_core::can_fail(const commit_group& group) const noexcept {
 
 /// Every page of the engine is the cheap bound. Only where the budget does not hold that much are
 /// the frames for the dirty cone of this group counted exactly.
-status engine_core::reserve_frames(const commit_group& group) {
+status engine_core::reserve_frames(const accepted_group& group) {
   // What a contiguous array needs is counted exactly: it is all of the array or nothing.
   if (!frames_->has_runs() &&
       frames_->reserve(now_->runner->whole_demand(), now_->runner->logs()).is_ok()) {

@@ -41,7 +41,10 @@ namespace sheaf::inline v0 {
 
 class delta;
 class model;
+struct commit_condition;
 struct generation;
+struct read_set;
+struct tag_store;
 
 /// What a committing thread hands in: lies on its stack until it is done.
 struct commit_request {
@@ -57,6 +60,14 @@ struct commit_request {
   delta* changes = nullptr;
   model* edit = nullptr;             ///< the graph as the transaction wants it, or null
   const generation* base = nullptr;  ///< what its calls were checked against; null: it made none
+  std::uint64_t begin_epoch = 0;
+  const read_set* reads = nullptr;  ///< settled; null: nothing to validate
+  const tag_store* tag = nullptr;
+  const commit_condition* condition = nullptr;
+
+  // Of the leader: members that were accepted, in order, and the place of this one.
+  commit_request* next_accepted = nullptr;
+  std::uint32_t place = 0;
 
   // What became of it, for its owner once it is done.
   status outcome;
@@ -73,6 +84,28 @@ struct commit_group {
   template <class Visitor>
   void for_each(Visitor&& visitor) const {
     for (commit_request* at = first; at != end; at = at->next) visitor(*at);
+  }
+};
+
+/// The members of a group that were not refused, in order: what becomes one epoch.
+struct accepted_group {
+  commit_request* first = nullptr;
+  commit_request* last = nullptr;
+  std::uint32_t count = 0;
+
+  void add(commit_request& member) noexcept {
+    member.next_accepted = nullptr;
+    member.place = count++;
+    (first == nullptr ? first : last->next_accepted) = &member;
+    last = &member;
+  }
+  template <class Visitor>
+  void for_each(Visitor&& visitor) const {
+    for (commit_request* at = first; at != nullptr;) {
+      commit_request* next = at->next_accepted;  // the visitor may put it into another group
+      visitor(*at);
+      at = next;
+    }
   }
 };
 

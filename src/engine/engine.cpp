@@ -29,13 +29,32 @@ result<engine> engine::open(const model& declared, const engine_options& options
   }
 }
 
-transaction engine::begin() noexcept { return transaction(core_); }
+transaction engine::begin(const transaction_options& options) noexcept {
+  return transaction(core_, options);
+}
 
 sheaf::snapshot engine::snapshot() noexcept {
   if (core_ == nullptr) return sheaf::snapshot();
   auto pin = core_->open_snapshot();
   if (!pin) return sheaf::snapshot(pin.error());
   return sheaf::snapshot(std::move(*pin));
+}
+
+subscription engine::subscribe(std::span<const any_array> arrays) noexcept {
+  if (core_ == nullptr || core_->is_closed()) return subscription();
+  try {
+    auto ids = core_->ids_of(arrays);
+    if (!ids) return subscription(ids.error());
+    return subscription(core_, std::move(*ids));
+  } catch (const std::bad_alloc&) {
+    return subscription(
+        status(status_code::out_of_memory, subsystem::engine, "no memory for a subscription"));
+  }
+}
+
+result<explanation> engine::explain(const any_array& target, std::uint64_t index) {
+  if (core_ == nullptr) return status(status_code::closed, subsystem::engine, "no engine is open");
+  return core_->explain(target.handle(), target.type(), index);
 }
 
 sheaf::epoch engine::epoch() const noexcept {

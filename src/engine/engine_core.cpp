@@ -12,8 +12,6 @@ namespace sheaf::inline v0 {
 
 namespace {
 
-constexpr std::size_t pooled_deltas_max = 64;
-
 status closed_status() {
   return status(status_code::closed, subsystem::engine, "the engine is closed");
 }
@@ -40,7 +38,9 @@ status check_options(const engine_options& options) {
 engine_core::engine_core(const engine_options& options)
     : options_(options),
       pins_(options.snapshots_max),
-      overlays_(std::make_unique<std::atomic<lazy_overlay*>[]>(options.snapshots_max)) {}
+      overlays_(std::make_unique<std::atomic<lazy_overlay*>[]>(options.snapshots_max)),
+      window_(options.conflict_window_bytes_max),
+      records_(options.record_bytes_max) {}
 
 engine_core::~engine_core() = default;
 
@@ -150,20 +150,22 @@ status engine_core::inside_operator() const noexcept {
                 "the engine was called from inside an operator");
 }
 
-engine_core::write_lease engine_core::take_lease() noexcept {
-  const mutex_lock lock(pool_mutex_);
-  if (pool_.empty()) return {delta(options_.transaction_bytes_max), generations_.back()};
-  write_lease taken{std::move(pool_.back()), generations_.back()};
-  pool_.pop_back();
-  return taken;
+engine_core::beginning engine_core::begin() noexcept {
+  const std::uint32_t slot = writers_.enter();
+  return {slot, published_.load()};  // after it is counted, see writer_slots
 }
 
-void engine_core::give_back(delta&& used) noexcept {
-  used.clear();
+engine_core::write_lease engine_core::take_lease(std::uint32_t slot) noexcept {
+  std::optional<write_lease> kept = writers_.take(slot);
+  if (kept && kept->base.get() == newest_shown_.load()) return std::move(*kept);
   const mutex_lock lock(pool_mutex_);
-  if (pool_.size() >= pooled_deltas_max) return;
-  if (pool_.capacity() == 0) pool_.reserve(pooled_deltas_max);
-  pool_.push_back(std::move(used));
+  if (kept) return {std::move(kept->changes), generations_.back()};
+  return {delta(options_.transaction_bytes_max), generations_.back()};
+}
+
+void engine_core::give_back(std::uint32_t slot, write_lease&& used) noexcept {
+  used.changes.clear();
+  writers_.give(slot, std::move(used));
 }
 
 result<pin_share> engine_core::open_snapshot() noexcept {
@@ -186,7 +188,7 @@ void engine_core::drop_pin(std::uint32_t slot) noexcept {
 
 result<view_source> engine_core::find(const array_handle& target, dtype type,
                                       const pin_share& pin) {
-  if (is_inside_operator()) return inside_operator();
+  if (is_inside_operator() && &pin != pin_of_condition_) return inside_operator();
   SHEAF_TRY(pin.graph().check(target, type));
   const plan& graph = *pin.graph().graph;
   const std::uint32_t producer = graph.producer_of_array[index_of(target.id)];
@@ -231,6 +233,8 @@ engine_stats engine_core::stats() {
   out.failed_commits = failed_commits_;
   out.groups = groups_;
   out.groups_split = groups_split_;
+  out.conflicts = conflicts_;
+  out.groups_cut = groups_cut_;
   out.arrays = now_->declared->array_count();
   out.nodes = static_cast<std::uint32_t>(now_->graph->nodes.size());
   out.levels = static_cast<std::uint32_t>(now_->graph->levels.size());
@@ -282,6 +286,7 @@ std::size_t engine_core::trim() {
 /// Turns waiting commits away, then waits for the one in flight, except from inside its operators.
 void engine_core::close() noexcept {
   closed_.store(true);
+  records_.wake_all();
   if (is_inside_operator()) return;
   const turn_lock lock(turn_);
 }

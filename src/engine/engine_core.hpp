@@ -15,10 +15,12 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include <sheaf/base/mutex.hpp>
+#include <sheaf/engine/explain.hpp>
 #include <sheaf/engine/options.hpp>
 #include <sheaf/engine/snapshot.hpp>
 #include <sheaf/graph/model.hpp>
@@ -29,8 +31,12 @@
 #include <sheaf/propagate/executor.hpp>
 
 #include "engine/commit_queue.hpp"
+#include "engine/conflict_window.hpp"
 #include "engine/generation.hpp"
 #include "engine/lazy_overlay.hpp"
+#include "engine/record_ring.hpp"
+#include "engine/source_reach.hpp"
+#include "engine/writer_slots.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -45,13 +51,23 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
 
   // Transactions.
   [[nodiscard]] result<epoch> commit(commit_request& request) SHEAF_EXCLUDES(turn_);
+  /// Commits `members` in order, as a leader does that found them waiting. Their outcomes are in
+  /// them.
+  void commit_batch(std::span<commit_request> members) SHEAF_EXCLUDES(turn_);
   /// Storage for a transaction, and the graph its calls are checked against.
   struct write_lease {
     delta changes;
     std::shared_ptr<const generation> base;
   };
-  [[nodiscard]] write_lease take_lease() noexcept SHEAF_EXCLUDES(pool_mutex_);
-  void give_back(delta&& used) noexcept SHEAF_EXCLUDES(pool_mutex_);
+  /// Where a transaction counts as open, and the epoch it begins at.
+  struct beginning {
+    std::uint32_t slot;
+    std::uint64_t epoch;
+  };
+  [[nodiscard]] beginning begin() noexcept;
+  void end(std::uint32_t slot) noexcept { writers_.leave(slot); }
+  [[nodiscard]] write_lease take_lease(std::uint32_t slot) noexcept SHEAF_EXCLUDES(pool_mutex_);
+  void give_back(std::uint32_t slot, write_lease&& used) noexcept;
   [[nodiscard]] const apply_table& apply_bodies() const noexcept { return *apply_; }
 
   // Snapshots.
@@ -84,6 +100,16 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   [[nodiscard]] std::size_t transaction_bytes_max() const noexcept {
     return options_.transaction_bytes_max;
   }
+
+  // Records of commits.
+  [[nodiscard]] const record_ring& records() const noexcept { return records_; }
+  /// Waits for a record at or after `serial`, or the end of the engine, at most so long.
+  void wait_for_record(std::uint64_t serial, std::chrono::nanoseconds at_most) const {
+    records_.wait(serial, at_most, closed_);
+  }
+  [[nodiscard]] result<std::vector<array_id>> ids_of(std::span<const any_array> arrays);
+  [[nodiscard]] result<explanation> explain(const array_handle& target, dtype type,
+                                            std::uint64_t element);
 
   // The engine.
   [[nodiscard]] std::uint64_t published() const noexcept { return published_.load(); }
@@ -126,18 +152,38 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   [[nodiscard]] status create_pages(const plan& graph) noexcept;
 
   void lead(const commit_request& mine) SHEAF_RELEASE(turn_);
-  void commit_group_of(const commit_group& group) SHEAF_REQUIRES(turn_);
-  [[nodiscard]] status commit_together(const commit_group& group) SHEAF_REQUIRES(turn_);
-  void publish_nothing_new(const commit_group& group) SHEAF_REQUIRES(turn_);
-  [[nodiscard]] status make_room(const commit_group& group) SHEAF_REQUIRES(turn_);
-  [[nodiscard]] bool can_fail(const commit_group& group) const noexcept
+  void commit_all(commit_group group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] commit_group commit_some(const commit_group& group) SHEAF_REQUIRES(turn_);
+  void commit_one_by_one(const accepted_group& group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status commit_together(const accepted_group& group) SHEAF_REQUIRES(turn_);
+  void publish_nothing_new(const accepted_group& group) SHEAF_REQUIRES(turn_);
+  void refuse(commit_request& member, const status& why) noexcept SHEAF_REQUIRES(turn_);
+  /// What becomes of a member of a group.
+  struct verdict {
+    status why;          ///< not ok: refused
+    bool is_cut = false;  ///< it has to wait for the next group
+  };
+  [[nodiscard]] verdict judge(const commit_request& member, const accepted_group& before)
       SHEAF_REQUIRES(turn_);
-  [[nodiscard]] status reserve_frames(const commit_group& group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status judge_writes(const commit_request& member) const SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status judge_reads(const read_set& reads) const SHEAF_REQUIRES(turn_);
+  [[nodiscard]] bool reads_what_is_pending(const read_set& reads, const accepted_group& before)
+      SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status ask(const commit_condition& condition) SHEAF_REQUIRES(turn_);
+  void remember_writes(const commit_request& member, std::uint64_t epoch)
+      SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status make_room(const accepted_group& group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] bool can_fail(const accepted_group& group) const noexcept
+      SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status reserve_frames(const accepted_group& group) SHEAF_REQUIRES(turn_);
   void mark_pieces(const delta& changes) SHEAF_REQUIRES(turn_);
   void apply_pieces(const delta& changes) SHEAF_REQUIRES(turn_);
   void mark_touched() SHEAF_REQUIRES(turn_);
   static void touch(void* context, std::uint32_t page);
   [[nodiscard]] status inside_operator() const noexcept;
+
+  /// What the condition of a `commit_if` on this thread may read through.
+  static inline thread_local const pin_share* pin_of_condition_ = nullptr;
 
   // Constant after construction.
   engine_options options_;
@@ -169,6 +215,13 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   std::uint64_t failed_commits_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t groups_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t groups_split_ SHEAF_GUARDED_BY(turn_) = 0;
+  std::uint64_t conflicts_ SHEAF_GUARDED_BY(turn_) = 0;
+  std::uint64_t groups_cut_ SHEAF_GUARDED_BY(turn_) = 0;
+  conflict_window window_ SHEAF_GUARDED_BY(turn_);
+  source_reach reach_ SHEAF_GUARDED_BY(turn_);
+
+  record_ring records_;
+  writer_slots<write_lease> writers_;
 
   std::atomic<std::uint32_t> open_forks_{0};
   std::atomic<std::uint64_t> fork_bytes_{0};
@@ -176,7 +229,6 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   std::weak_ptr<const fork_base> newest_fork_base_ SHEAF_GUARDED_BY(fork_mutex_);
 
   mutex pool_mutex_;
-  std::vector<delta> pool_ SHEAF_GUARDED_BY(pool_mutex_);
   /// Those some pin may need, rising by first epoch; the last one is `now_`.
   std::vector<std::shared_ptr<const generation>> generations_ SHEAF_GUARDED_BY(pool_mutex_);
 };

@@ -65,9 +65,13 @@ fork_state fork_state::make(std::shared_ptr<const fork_base> base, const layer_p
 
 fork_state engine::fork() {
   if (core_ == nullptr) return fork_state();
+  // Open like a transaction until it is counted as a fork: what is written meanwhile is remembered.
+  const std::uint32_t slot = core_->begin().slot;
   auto base = core_->newest_fork_base();
-  if (!base) return fork_state(base.error());
-  return fork_state::make(std::move(*base), layer_ptr(), 0);
+  fork_state made = base ? fork_state::make(std::move(*base), layer_ptr(), 0)
+                         : fork_state(base.error());
+  core_->end(slot);
+  return made;
 }
 
 status fork_state::closed_reason() const {
@@ -116,6 +120,7 @@ result<epoch> fork_state::merge() {
   commit_request request;
   request.changes = &changes;
   request.base = &core_->base()->graph();
+  request.begin_epoch = core_->base()->pin.epoch();
   const auto done = engine->commit(request);
   if (done) drop();
   return done;

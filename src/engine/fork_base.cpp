@@ -32,16 +32,17 @@ result<std::shared_ptr<const fork_base>> engine_core::newest_fork_base() {
   return base;
 }
 
-// Figures that only have to add up: nothing else is read through them, so relaxed.
+// seq_cst: a commit that counts no fork is followed by forks of its epoch or later ones only.
 status engine_core::open_fork() noexcept {
-  if (open_forks_.fetch_add(1, std::memory_order_relaxed) < options_.forks_max) return {};
-  open_forks_.fetch_sub(1, std::memory_order_relaxed);
+  if (open_forks_.fetch_add(1) < options_.forks_max) return {};
+  open_forks_.fetch_sub(1);
   return make_status(status_code::too_many, subsystem::engine, "too many forks are alive",
                      "%u, the limit is forks_max", options_.forks_max);
 }
 
-void engine_core::close_fork() noexcept { open_forks_.fetch_sub(1, std::memory_order_relaxed); }
+void engine_core::close_fork() noexcept { open_forks_.fetch_sub(1); }
 
+// Figures that only have to add up: nothing else is read through them, so relaxed.
 status engine_core::check_fork_bytes(std::uint64_t more) const noexcept {
   const std::uint64_t used = fork_bytes_.load(std::memory_order_relaxed);
   if (SHEAF_LIKELY(used + more <= options_.fork_bytes_max)) return {};

@@ -78,9 +78,13 @@ status engine_core::enter_generation(std::shared_ptr<const plan> graph,
     return ran;
   }
   for (const plan_operation& op : now_->graph->operations) keep_spares_ |= op.fallible;
-  now_->runner->finish(keep_spares_);
+  records_.changes().clear();
+  now_->runner->finish(keep_spares_, &records_.changes());
   show_generation();
   published_.store(next_epoch_);
+  accepted_group group;
+  group.add(member);
+  records_.publish(next_epoch_, group, now_->resolved);
   before->runner.reset();
   last_ = now_->runner->take_counters();
   last_.source_pages_touched = touched_.size();

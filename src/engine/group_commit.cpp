@@ -6,6 +6,8 @@
 ///     published with one store.
 ///  2. A group of several that fails leaves no trace; its members then commit one by one, so that
 ///     only the culprit is refused.
+#include <utility>
+
 #include <sheaf/propagate/operator_scope.hpp>
 
 #include "engine/engine_core.hpp"
@@ -18,8 +20,6 @@ namespace {
 /// ever: its own transaction is done.
 constexpr unsigned led_groups_max = 64;
 
-void refuse(commit_request& member, const status& why) noexcept { member.outcome = why; }
-
 }  // namespace
 
 result<epoch> engine_core::commit(commit_request& request) {
@@ -29,13 +29,21 @@ result<epoch> engine_core::commit(commit_request& request) {
   return epoch{request.epoch};
 }
 
+void engine_core::commit_batch(std::span<commit_request> members) {
+  if (members.empty()) return;
+  for (std::size_t i = 0; i + 1 < members.size(); ++i) members[i].next = &members[i + 1];
+  members.back().next = nullptr;
+  const turn_lock lock(turn_);
+  commit_all({members.data(), nullptr});
+}
+
 void engine_core::lead(const commit_request& mine) {
   // Every commit moves delays on by one epoch: theirs are groups of one.
   const std::uint32_t group_max =
       now_->graph->has_delay() ? 1 : options_.group_transactions_max;
   commit_group group = turn_.take_group(group_max);
   for (unsigned led = 1; !group.is_empty(); ++led) {
-    commit_group_of(group);
+    commit_all(group);
     if (led == led_groups_max || !turn_.has_waiting()) break;
     const commit_group next = turn_.take_group(group_max);
     commit_queue::complete(group, &mine);
@@ -46,36 +54,77 @@ void engine_core::lead(const commit_request& mine) {
   commit_queue::complete(group, &mine);
 }
 
-void engine_core::commit_group_of(const commit_group& group) {
+void engine_core::refuse(commit_request& member, const status& why) noexcept {
+  ++failed_commits_;
+  conflicts_ += why.code() == status_code::conflict;
+  member.outcome = why;
+}
+
+void engine_core::commit_all(commit_group group) {
   if (is_closed()) {
     const status closed(status_code::closed, subsystem::engine, "the engine is closed");
-    group.for_each([&](commit_request& member) { refuse(member, closed); });
+    group.for_each([&](commit_request& member) { member.outcome = closed; });
     return;
   }
-  bool fits = true;
-  group.for_each([&](commit_request& member) { fits &= judge_graph(member).is_ok(); });
-  status together;
-  if (!fits) together = judge_graph(*group.first);
-  else if (group.first->edit != nullptr) together = commit_graph(*group.first);
-  else together = commit_together(group);
-  if (fits && together.is_ok()) return;
-  if (group.is_single()) {
-    ++failed_commits_;
-    refuse(*group.first, together);
-    return;
+  while (!group.is_empty()) group = commit_some(group);
+}
+
+/// Commits as many members from the front as can be one epoch and returns the others.
+commit_group engine_core::commit_some(const commit_group& group) {
+  const bool is_single = group.is_single();
+  const std::uint64_t number = next_epoch_ + 1;
+  accepted_group accepted;
+  commit_request* at = group.first;
+  for (; at != group.end; at = at->next) {
+    const verdict found = judge(*at, accepted);
+    if (found.is_cut) break;
+    if (!found.why.is_ok()) {
+      refuse(*at, found.why);
+      continue;
+    }
+    accepted.add(*at);
+    // The members behind it are judged by it, too.
+    if (!is_single) window_.record(*at->changes, number, at->place);
   }
+  const commit_group rest{at, group.end};
+  if (accepted.count == 0) return rest;
+  const status together = accepted.first->edit != nullptr ? commit_graph(*accepted.first)
+                                                          : commit_together(accepted);
+  if (together.is_ok()) {
+    if (is_single) remember_writes(*accepted.first, number);
+  } else if (accepted.count == 1) {
+    if (!is_single) window_.forget(number);
+    refuse(*accepted.first, together);
+  } else {
+    window_.forget(number);
+    commit_one_by_one(accepted);
+  }
+  return rest;
+}
+
+void engine_core::commit_one_by_one(const accepted_group& group) {
   ++groups_split_;
   group.for_each([this](commit_request& member) {
-    status alone = judge_graph(member);
-    if (alone.is_ok()) alone = commit_together({&member, member.next});
-    if (alone.is_ok()) return;
-    ++failed_commits_;
-    refuse(member, alone);
+    // Its own link is the group's; alone it has none.
+    commit_request* next = std::exchange(member.next, nullptr);
+    (void)commit_some({&member, nullptr});
+    member.next = next;
   });
 }
 
+/// What the one member of a group wrote matters to transactions and forks that are open now: who
+/// begins later sees the epoch, which is published. The member counts as one of them.
+void engine_core::remember_writes(const commit_request& member, std::uint64_t epoch) {
+  if (member.changes->is_empty()) return;
+  if (writers_.count_open() + open_forks_.load() <= 1) {
+    window_.skip_to(epoch);
+  } else {
+    window_.record(*member.changes, epoch, member.place);
+  }
+}
+
 /// The way of a delta, see the head of engine.hpp.
-status engine_core::commit_together(const commit_group& group) {
+status engine_core::commit_together(const accepted_group& group) {
   bool is_empty = true;
   group.for_each([&](const commit_request& member) { is_empty &= member.changes->is_empty(); });
   if (is_empty && delays_.is_empty()) {
@@ -114,10 +163,12 @@ status engine_core::commit_together(const commit_group& group) {
     return ran;
   }
   now_->runner->note_delays(delays_);
-  now_->runner->finish(keep_spares_ || frames_->has_runs());
+  records_.changes().clear();
+  now_->runner->finish(keep_spares_ || frames_->has_runs(), &records_.changes());
   // release (seq_cst, as the handshake needs): everything of this epoch is visible to who reads it.
   published_.store(number);
   if (!never_in_place) pins_.end_in_place();
+  records_.publish(number, group, now_->resolved);
   last_ = now_->runner->take_counters();
   last_.source_pages_touched = touched_.size();
   total_ += last_;
@@ -133,7 +184,7 @@ status engine_core::commit_together(const commit_group& group) {
   return {};
 }
 
-void engine_core::publish_nothing_new(const commit_group& group) {
+void engine_core::publish_nothing_new(const accepted_group& group) {
   last_ = {};
   last_.page_nodes_skipped = now_->runner->derived_page_count();
   const std::uint64_t number = ++next_epoch_;

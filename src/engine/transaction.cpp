@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/engine_core.hpp"
+#include "engine/transaction_state.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -34,9 +35,20 @@ status unsupported_merge(const std::string& name, merge_operator op) {
 transaction::transaction() noexcept
     : error_(status_code::closed, subsystem::engine, "the transaction belongs to no engine") {}
 
-transaction::transaction(std::shared_ptr<engine_core> core) noexcept : core_(std::move(core)) {
+transaction::transaction(std::shared_ptr<engine_core> core,
+                         const transaction_options& options) noexcept
+    : core_(std::move(core)) {
   if (core_ == nullptr || core_->is_closed()) {
     remember(status(status_code::closed, subsystem::engine, "the engine is closed"));
+    return;
+  }
+  const engine_core::beginning begun = core_->begin();
+  writer_slot_ = begun.slot;
+  begin_epoch_ = begun.epoch;
+  is_open_ = true;
+  if (!options.who.empty() || !options.why.empty()) tag(options.who, options.why);
+  if (options.level != isolation::serializable && state() != nullptr) {
+    state_->level = options.level;
   }
 }
 
@@ -46,29 +58,32 @@ transaction::transaction(transaction&& other) noexcept
       edit_(std::move(other.edit_)),
       delta_(std::move(other.delta_)),
       error_(other.error_),
+      state_(std::move(other.state_)),
+      begin_epoch_(other.begin_epoch_),
+      writer_slot_(other.writer_slot_),
+      is_open_(std::exchange(other.is_open_, false)),
       has_storage_(std::exchange(other.has_storage_, false)) {
   other.error_ = status(status_code::closed, subsystem::engine, "the transaction was moved from");
 }
 
 transaction& transaction::operator=(transaction&& other) noexcept {
   if (this == &other) return *this;
-  give_back();
-  core_ = std::move(other.core_);
-  base_ = std::move(other.base_);
-  edit_ = std::move(other.edit_);
-  delta_ = std::move(other.delta_);
-  error_ = other.error_;
-  has_storage_ = std::exchange(other.has_storage_, false);
-  other.error_ = status(status_code::closed, subsystem::engine, "the transaction was moved from");
-  return *this;
+  std::destroy_at(this);
+  return *std::construct_at(this, std::move(other));
 }
 
 transaction::~transaction() { give_back(); }
 
+/// Ends it for the engine: its storage goes back, it is not open any more.
 void transaction::give_back() noexcept {
-  if (has_storage_ && core_ != nullptr) core_->give_back(std::move(delta_));
-  has_storage_ = false;
+  if (std::exchange(has_storage_, false)) {
+    // What a fork writes to is the fork's, and its share ends here.
+    if (!is_open_) base_.reset();
+    core_->give_back(writer_slot_, {std::move(delta_), std::move(base_)});
+  }
   edit_.reset();
+  state_.reset();
+  if (std::exchange(is_open_, false)) core_->end(writer_slot_);
 }
 
 void transaction::write_to(std::shared_ptr<engine_core> core,
@@ -91,7 +106,7 @@ void transaction::remember(const status& mistake) noexcept {
 bool transaction::is_writable() noexcept {
   if (!error_.is_ok()) return false;
   if (!has_storage_) {
-    engine_core::write_lease lease = core_->take_lease();
+    engine_core::write_lease lease = core_->take_lease(writer_slot_);
     delta_ = std::move(lease.changes);
     if (base_ == nullptr) base_ = std::move(lease.base);
     has_storage_ = true;
@@ -225,7 +240,9 @@ void transaction::write_lines(const array_handle& target, dtype type, merge_oper
                         payload.data()));
 }
 
-result<epoch> transaction::commit() && {
+result<epoch> transaction::commit() && { return commit_when({}); }
+
+result<epoch> transaction::commit_when(const commit_condition& when) {
   if (!error_.is_ok()) {
     const status why = error_;
     abort();
@@ -235,6 +252,23 @@ result<epoch> transaction::commit() && {
   request.changes = &delta_;
   request.edit = edit_.get();
   request.base = base_.get();
+  request.begin_epoch = begin_epoch_;
+  if (when.holds != nullptr) request.condition = &when;
+  if (state_ != nullptr) {
+    state_->pin = pin_share();  // its epoch is enough from here on
+    read_set& reads = state_->reads;
+    if (!reads.is_empty() && is_empty() && request.condition == nullptr) {
+      // What it saw is one epoch: it counts as committed there.
+      const epoch seen{reads.epoch};
+      end();
+      return seen;
+    }
+    if (!reads.is_empty() && state_->level == isolation::serializable) {
+      reads.settle();
+      request.reads = &reads;
+    }
+    if (state_->is_tagged) request.tag = &state_->tag;
+  }
   result<epoch> done = core_->commit(request);
   end();
   return done;

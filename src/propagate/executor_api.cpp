@@ -9,7 +9,7 @@
 
 namespace sheaf::inline v0 {
 
-void executor::state::clear(bool note) noexcept {
+void executor::state::clear(bool note, change_list* changes) noexcept {
   cursor_ = {};
   const std::uint32_t sources_end = plan_->any_tracked_source ? graph_.levels[0].slot_end : 0;
   dirty_.drain([&](std::uint32_t slot) {
@@ -17,6 +17,7 @@ void executor::state::clear(bool note) noexcept {
     if (note && masks_[slot] != 0) {
       frames_.note_changed(slot, schedule_->page_of_slot[slot], masks_[slot]);
     }
+    if (changes != nullptr && masks_[slot] != 0) changes->add(slot, masks_[slot]);
     masks_[slot] = 0;
   });
   pulled_.drain([](std::uint32_t) {});
@@ -181,12 +182,12 @@ result<progress> executor::propagate_until(std::chrono::steady_clock::time_point
 status executor::recompute() { return state_->recompute(); }
 status executor::rehearse() { return state_->rehearse(); }
 frame_demand executor::count_cone() noexcept { return state_->count_cone(); }
-void executor::finish(bool note) noexcept {
-  state_->clear(note);
+void executor::finish(bool note, change_list* changes) noexcept {
+  state_->clear(note, changes);
   state_->end_whole_runs(true);
 }
 void executor::discard() noexcept {
-  state_->clear(false);
+  state_->clear(false, nullptr);
   state_->end_whole_runs(false);
   std::fill_n(state_->element_masks_.get(), state_->plan_->indexed_lines, std::uint64_t{0});
 }

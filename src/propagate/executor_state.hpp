@@ -73,7 +73,7 @@ struct executor::state {
   status recompute();
   status rehearse();
   frame_demand count_cone() noexcept;
-  void clear(bool note) noexcept;
+  void clear(bool note, change_list* changes) noexcept;
   void note_written(const delta& changes) noexcept;
   void forget_written(std::uint32_t slot) noexcept;
   result<audit_report> audit();

@@ -14,13 +14,6 @@ namespace sheaf::inline v0 {
 namespace {
 thread_local unsigned operators_running = 0;
 
-struct operator_scope {
-  operator_scope() noexcept { ++operators_running; }
-  ~operator_scope() { --operators_running; }
-  operator_scope(const operator_scope&) = delete;
-  operator_scope& operator=(const operator_scope&) = delete;
-};
-
 status call_guarded(const host_function& function, host_call& call,
                     const std::string& name) noexcept {
   const operator_scope scope;
@@ -45,6 +38,8 @@ status call_guarded(const host_function& function, host_call& call,
 }  // namespace
 
 bool is_inside_operator() noexcept { return operators_running != 0; }
+operator_scope::operator_scope() noexcept { ++operators_running; }
+operator_scope::~operator_scope() { --operators_running; }
 
 /// Fills `host_operands_` and `host_result_` (padded to whole pages) for `node`.
 void page_runner::gather_host_operands(const plan_node& node, const plan_operation& op) {

@@ -36,6 +36,7 @@ struct stopped_commit {
   }
   const model& build() {
     source = declared.source<float>("source", 5000);
+    aside = declared.source<float>("aside", 16);
     before = declared.derive("before", source * 2.0f);
     host = declared.derive_host<float>("host", 5000, {before}, [this](host_call& call) -> status {
       const auto in = call.operand<float>(0);
@@ -52,7 +53,7 @@ struct stopped_commit {
   }
 
   model declared;
-  array<float> source, before, host, after;
+  array<float> source, aside, before, host, after;
   std::atomic<bool> stops{false}, fails{false};
   std::latch inside{1}, outside{1};
   status outcome;
@@ -104,12 +105,12 @@ TEST(MidCommit, ASnapshotTakenBesideACommitThatFailsKeepsItsBits) {
 
 TEST(MidCommit, AWriterWaitsForTheCommitBeforeIt) {
   stopped_commit s(readers::wait_free);
-  auto second = std::async(std::launch::async, [&] { return set_one(s.desk, s.source, 0, 8.0f); });
+  auto second = std::async(std::launch::async, [&] { return set_one(s.desk, s.aside, 0, 8.0f); });
   EXPECT_EQ(second.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
   EXPECT_TRUE(s.go_on().is_ok());
   EXPECT_EQ(second.get(), epoch{4});
-  EXPECT_EQ(s.desk.snapshot().get(s.after, 0).value(), 24.0f);
-  EXPECT_EQ(s.desk.snapshot().get(s.after, 1).value(), 6.0f);
+  EXPECT_EQ(s.desk.snapshot().get(s.aside, 0).value(), 8.0f);
+  EXPECT_EQ(s.desk.snapshot().get(s.after, 0).value(), 6.0f);
 }
 
 /// Snapshots opened all the time beside commits that change a big array. Each must show one

@@ -18,14 +18,18 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include <sheaf/base/id.hpp>
 #include <sheaf/base/result.hpp>
 #include <sheaf/engine/fork.hpp>
+#include <sheaf/engine/explain.hpp>
 #include <sheaf/engine/options.hpp>
 #include <sheaf/engine/snapshot.hpp>
+#include <sheaf/engine/subscription.hpp>
 #include <sheaf/engine/transaction.hpp>
 #include <sheaf/graph/model.hpp>
 #include <sheaf/propagate/executor.hpp>
@@ -48,12 +52,28 @@ class engine {
   ~engine();
 
   /// A transaction of this engine. After `close` its calls fail with `closed`.
-  [[nodiscard]] transaction begin() noexcept;
+  [[nodiscard]] transaction begin(const transaction_options& options = {}) noexcept;
   /// The last published epoch, pinned. Check it like a result: `if (!now) report(now.error())`.
   [[nodiscard]] sheaf::snapshot snapshot() noexcept;
 
   /// A fork of the last published epoch (engine/fork.hpp). Check it like a result.
   [[nodiscard]] fork_state fork();
+
+  /// Changes of `arrays` from the next epoch on; of every array, hidden ones included, where none
+  /// is named. Check it like a result. Errors: `closed`, those of a handle, `unsupported` where
+  /// `record_bytes_max` is 0.
+  [[nodiscard]] subscription subscribe(std::span<const any_array> arrays) noexcept;
+  [[nodiscard]] subscription subscribe(std::initializer_list<any_array> arrays) noexcept {
+    return subscribe(std::span<const any_array>(arrays.begin(), arrays.size()));
+  }
+  /// Which commit last changed the line of an element, whose it was, and what it changed of the
+  /// operands. Errors: `closed`, those of a handle, `out_of_range`, `unsupported` for lazy arrays,
+  /// `too_many` snapshots, `reentrant`. O(records kept).
+  template <element T>
+  [[nodiscard]] result<explanation> explain(const array<T>& target, std::uint64_t index = 0) {
+    return explain(any_array(target), index);
+  }
+  [[nodiscard]] result<explanation> explain(const any_array& target, std::uint64_t index);
 
   [[nodiscard]] sheaf::epoch epoch() const noexcept;
   /// What the last successful commit did.

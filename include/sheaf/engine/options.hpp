@@ -27,6 +27,14 @@ struct engine_options {
   std::uint32_t forks_max = 1u << 20;                        ///< alive at once
   std::size_t fork_bytes_max = std::size_t{1} << 40;         ///< over all frames of forks
   std::uint32_t group_transactions_max = 1024;               ///< committed as one epoch
+  /// What is remembered of who wrote which elements, 34 B a line written. A transaction that began
+  /// before it, and has something to check, gets `snapshot_too_old`. Used only while several
+  /// transactions are open.
+  std::size_t conflict_window_bytes_max = std::size_t{1} << 24;
+  /// Records of what recent epochs changed, for subscriptions, `explain` and the validation of
+  /// reads. 0 keeps none: then a serializable transaction whose reads may have changed gets
+  /// `snapshot_too_old`.
+  std::size_t record_bytes_max = std::size_t{1} << 23;
 };
 
 /// Figures of an engine at one moment.
@@ -35,6 +43,8 @@ struct engine_stats {
   std::uint64_t commits = 0;            ///< transactions
   std::uint64_t groups = 0;             ///< of these, groups that became one epoch each
   std::uint64_t groups_split = 0;       ///< groups that failed together and went on one by one
+  std::uint64_t groups_cut = 0;         ///< groups ended before a member that read what was pending
+  std::uint64_t conflicts = 0;          ///< transactions refused with `conflict`
   std::uint64_t failed_commits = 0;     ///< reached the committer and were rolled back or refused
   std::uint32_t arrays = 0;
   std::uint32_t nodes = 0;              ///< derived arrays, hidden ones included

@@ -213,6 +213,7 @@ class snapshot {
 
  private:
   friend class engine;
+  friend class engine_core;
   friend class fork_state;
   snapshot(pin_share pin) noexcept : pin_(std::move(pin)) {}
   explicit snapshot(std::shared_ptr<fork_version> branch) noexcept;

@@ -4,8 +4,11 @@
 /// A bad call (index past the end, wrong engine, derived array, spans of different lengths) changes
 /// nothing, poisons the transaction and is what `commit` returns; `error()` tells it earlier.
 ///
-/// Writes only: a transaction reads nothing, so concurrent transactions do not conflict; where two
-/// assign the same element the later commit wins.
+/// Conflicts: a commit is refused with `conflict` where another transaction that committed after
+/// this one began wrote an element this one writes, unless both merge it by the same operator and
+/// that is not `assign`; and, in `isolation::serializable`, the default, where it changed a line
+/// this one read. Different elements of one line are no conflict of writes. See
+/// docs/transactions.md.
 ///
 /// Thread safety: one thread at a time. Different transactions of one engine from different
 /// threads. Cost: a `set` that follows one on the same array is about 10 ns. `scatter` and `range`
@@ -27,6 +30,33 @@
 namespace sheaf::inline v0 {
 
 class engine_core;
+class snapshot;
+struct transaction_state;
+
+/// What a transaction is protected against. See docs/transactions.md for each anomaly.
+enum class isolation : std::uint8_t {
+  serializable,  ///< as if transactions ran one after the other, in commit order
+  snapshot,      ///< reads are of one epoch; only two writes of one element conflict
+};
+
+/// How a transaction begins.
+struct transaction_options {
+  isolation level = isolation::serializable;
+  std::string_view who = {};  ///< as `transaction::tag`
+  std::string_view why = {};
+};
+
+/// What `commit_if` hands on; no function: holds always.
+struct commit_condition {
+  const void* context = nullptr;
+  bool (*holds)(const void* context, const snapshot& now) = nullptr;
+};
+
+/// A state of a transaction to come back to.
+struct savepoint_id {
+  std::uint32_t index = 0;
+  std::uint64_t stamp = 0;  ///< 0: of no transaction
+};
 struct generation;
 
 /// One element of an array; `{.index = 42}`.
@@ -123,6 +153,48 @@ class transaction {
     return longer;
   }
 
+  /// Reads one element: a source as the transaction's snapshot has it with the transaction's own
+  /// writes on top, a derived array as the snapshot has it. The snapshot is the newest epoch at the
+  /// first read; where nothing was written before that, the transaction counts as begun there.
+  /// Errors: `error()`; as `snapshot::get`; `unsupported` in a fork's transaction; `too_many` past
+  /// `transaction_bytes_max`. An error does not poison the transaction. O(1), and for sources
+  /// O(own changes of that array).
+  template <element T>
+  [[nodiscard]] result<T> read(const array<T>& target, std::uint64_t index = 0) noexcept {
+    T value{};
+    if (const status got = read_elements(target.handle(), dtype_of<T>, index, 1, &value);
+        !got.is_ok()) {
+      return got;
+    }
+    return value;
+  }
+  /// Reads elements [first, first + into.size()).
+  template <element T>
+  [[nodiscard]] status read_range(const array<T>& target, at first, std::span<T> into) noexcept {
+    return read_elements(target.handle(), dtype_of<T>, first.index, into.size(), into.data());
+  }
+  /// The length of `target` in the transaction's snapshot; another commit that changes the graph
+  /// after it refuses a serializable transaction.
+  template <element T>
+  [[nodiscard]] result<std::uint64_t> size(const array<T>& target) noexcept {
+    return read_size(target.handle(), dtype_of<T>);
+  }
+
+  /// Who commits and why, at most `who_size_max` and `why_size_max` bytes: kept in the record of
+  /// the commit, shown to subscribers, to losers of a conflict and by `explain`. Longer ones
+  /// poison the transaction with `invalid_argument`.
+  void tag(std::string_view who, std::string_view why) noexcept;
+  static constexpr std::size_t who_size_max = 32;
+  static constexpr std::size_t why_size_max = 96;
+
+  /// This state of the writes. O(1).
+  [[nodiscard]] savepoint_id savepoint() noexcept;
+  /// Drops every write, and every mistake, since `to`, which stays usable; savepoints made after it
+  /// are gone. What was read stays read. `invalid_argument` for a savepoint that is not this
+  /// transaction's or is gone; `unsupported` where the graph was edited; `closed` or `aborted` once
+  /// it is over.
+  [[nodiscard]] status roll_back_to(savepoint_id to) noexcept;
+
   /// The first mistake so far, or ok.
   [[nodiscard]] const status& error() const noexcept { return error_; }
   [[nodiscard]] bool is_empty() const noexcept { return delta_.is_empty() && edit_ == nullptr; }
@@ -130,9 +202,21 @@ class transaction {
   /// Applies the changes and brings everything derived up to date; returns the epoch at which they
   /// are visible. On an error nothing changed. The transaction is over either way. Errors: the
   /// first mistake; `closed`; `aborted`; `reentrant`; `out_of_memory`; `history_full`;
-  /// `operator_failed` naming the array; `conflict` where the graph was changed meanwhile in a way
-  /// that matters here; the mistakes of the changed graph.
+  /// `operator_failed` naming the array; `conflict` naming array, elements and epoch of the winner,
+  /// or where the graph was changed meanwhile in a way that matters here; `snapshot_too_old` past
+  /// `engine_options::conflict_window_bytes_max`; the mistakes of the changed graph.
   [[nodiscard]] result<epoch> commit() &&;
+  /// As `commit`, if `condition(const snapshot&)` is true of the newest committed state at the
+  /// moment of the commit; else `predicate_failed`. The condition runs on whichever thread leads
+  /// the group, with no other commit in between; it may read the snapshot it is given and nothing
+  /// else: calls of the engine get `reentrant`. One that throws is `operator_failed`.
+  template <class Condition>
+  [[nodiscard]] result<epoch> commit_if(Condition&& condition) && {
+    using kind = std::remove_reference_t<Condition>;
+    return commit_when({&condition, [](const void* context, const snapshot& now) -> bool {
+                          return (*static_cast<kind*>(const_cast<void*>(context)))(now);
+                        }});
+  }
   /// Drops the changes. A later commit gets `aborted`.
   void abort() noexcept;
 
@@ -155,7 +239,7 @@ class transaction {
 
  private:
   friend class engine;
-  explicit transaction(std::shared_ptr<engine_core> core) noexcept;
+  transaction(std::shared_ptr<engine_core> core, const transaction_options& options) noexcept;
   void end() noexcept;
 
   void write_one(const array_handle& target, dtype type, merge_operator op, std::uint64_t index,
@@ -179,6 +263,12 @@ class transaction {
                                                dtype type) const noexcept;
   [[nodiscard]] result<std::uint64_t> length_of(const array_handle& target, dtype type) noexcept;
   [[nodiscard]] std::string name_of(const array_handle& target) const;
+  [[nodiscard]] result<epoch> commit_when(const commit_condition& when);
+  [[nodiscard]] status read_elements(const array_handle& target, dtype type, std::uint64_t first,
+                                     std::uint64_t count, void* into) noexcept;
+  [[nodiscard]] result<std::uint64_t> read_size(const array_handle& target, dtype type) noexcept;
+  [[nodiscard]] status pin_snapshot() noexcept;
+  [[nodiscard]] transaction_state* state() noexcept;
   void remember(const status& mistake) noexcept;
   void give_back() noexcept;
   [[nodiscard]] bool is_writable() noexcept;
@@ -188,7 +278,11 @@ class transaction {
   std::unique_ptr<model> edit_;             ///< the graph as it is to be; null: as it is
   delta delta_;
   status error_;
-  bool has_storage_ = false;  ///< `delta_` came from the engine's pool
+  std::unique_ptr<transaction_state> state_;  ///< reads, tag, savepoints; made when first needed
+  std::uint64_t begin_epoch_ = 0;
+  std::uint32_t writer_slot_ = 0;
+  bool is_open_ = false;      ///< the engine counts it as open
+  bool has_storage_ = false;  ///< `delta_` and `base_` came from the engine
 };
 
 }  // namespace sheaf::inline v0

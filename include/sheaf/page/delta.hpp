@@ -153,6 +153,16 @@ class delta {
   /// Empty again; memory is kept for the next use.
   void clear() noexcept;
 
+  /// A state to come back to.
+  struct mark {
+    std::size_t piece_count, block_index, block_used, byte_count;
+  };
+  /// This state. Later calls open pieces of their own.
+  [[nodiscard]] mark here() noexcept;
+  /// Exactly what it was at `to`, a mark of this delta since its last `clear`; marks made after
+  /// `to` mean nothing any more.
+  void roll_back(const mark& to) noexcept;
+
  private:
   struct block {
     std::unique_ptr<std::byte[]> data;
@@ -167,9 +177,6 @@ class delta {
     std::uint64_t capacity = 0;
     std::byte* next_value = nullptr;
     std::byte* next_index = nullptr;
-  };
-  struct mark {
-    std::size_t piece_count, block_index, block_used, byte_count;
   };
   static constexpr std::uint64_t no_key = ~std::uint64_t{0};
 
@@ -203,8 +210,6 @@ class delta {
                    std::size_t columns_size) noexcept;
   status reserve_piece(std::size_t columns_size) noexcept;
   std::byte* take(std::size_t size) noexcept;
-  [[nodiscard]] mark here() noexcept;
-  void roll_back(const mark& to) noexcept;
   friend status merge(delta& into, const delta& next) noexcept;
 
   std::size_t bytes_max_;

@@ -37,6 +37,7 @@
 #include <sheaf/graph/plan.hpp>
 #include <sheaf/page/delta.hpp>
 #include <sheaf/page/frame_store.hpp>
+#include <sheaf/propagate/change_list.hpp>
 #include <sheaf/propagate/delay_queue.hpp>
 #include <sheaf/propagate/page_branch.hpp>
 #include <sheaf/propagate/work_counters.hpp>
@@ -139,8 +140,9 @@ class executor {
   /// Queues what this commit changed. After `propagate`, before `finish`; not where it failed.
   void note_delays(delay_queue& queue) noexcept;
 
-  /// Clears masks and marks. `note`: tells the frame store what changed, for its spares.
-  void finish(bool note) noexcept;
+  /// Clears masks and marks. `note`: tells the frame store what changed, for its spares. `changes`,
+  /// where given, gets every changed page, sources and eager arrays, rising by slot.
+  void finish(bool note, change_list* changes = nullptr) noexcept;
   void discard() noexcept;
 
   /// Recomputes every eager derived page aside and compares. Changes nothing.
