@@ -23,7 +23,7 @@ class checker {
     if (!check_consumers()) return fault_;
     if (!check_fallible()) return fault_;
     for (std::size_t i = 0; i < plan_.operations.size(); ++i) {
-      if (!payload_fits(plan_.operations[i])) return broken("a payload that is not there", i), fault_;
+      if (!payload_fits(plan_.operations[i])) return broken("no such payload", i), fault_;
     }
     for (std::size_t i = 0; i < plan_.programs.size(); ++i) {
       if (!verify(plan_.programs[i]).is_ok()) broken("a program does not verify", i);

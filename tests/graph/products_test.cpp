@@ -1,5 +1,6 @@
 /// \file
-/// What spmv and stencil refuse, and what their structures hold.
+/// What spmv, stencil, gemv and matmul refuse, and what their structures hold.
+#include <sheaf/graph/dense.hpp>
 #include <sheaf/graph/sparse.hpp>
 #include <sheaf/graph/stencil.hpp>
 
@@ -146,6 +147,51 @@ TEST_F(Stencil, ATapTooFarAway) {
   m.derive("out", sheaf::stencil(semiring_id::sum_product, in,
                                  {{0, 1.0f}, {(1 << 24) + 1, 1.0f}}));
   EXPECT_THAT(only_mistake(m, status_code::out_of_range), HasSubstr("tap 1 at (0, 16777217)"));
+}
+
+class Dense : public ::testing::Test {
+ protected:
+  model m;
+  array<float> a = m.source<float>("a", 60);
+  array<float> b = m.source<float>("b", 45);
+};
+
+TEST_F(Dense, ShapesFollowFromTheLengths) {
+  const auto x = m.source<float>("x", 12);
+  const auto y = m.derive("y", sheaf::gemv(semiring_id::sum_product, a, x));
+  const auto c = m.derive("c", sheaf::matmul(semiring_id::max_plus, a, b, 15));
+  EXPECT_EQ(y.size(), 5u);
+  EXPECT_EQ(c.size(), 12u);
+  const auto plan = plan_of(m);
+  EXPECT_EQ(operation_of(*plan, y.id()).kind, sheaf::operator_kind::gemv);
+  EXPECT_EQ(operation_of(*plan, c.id()).kind, sheaf::operator_kind::matmul);
+  EXPECT_EQ(plan->dense[operation_of(*plan, c.id()).payload],
+            (sheaf::dense_shape{.rows = 4, .inner = 15, .columns = 3}));
+  EXPECT_THAT(m.to_dot(), AllOf(HasSubstr("gemv sum_product"), HasSubstr("matmul max_plus")));
+}
+
+TEST_F(Dense, AMatrixThatIsNoMultipleOfTheVector) {
+  m.derive("y", sheaf::gemv(semiring_id::sum_product, a, b));
+  EXPECT_THAT(only_mistake(m, status_code::length_mismatch),
+              AllOf(HasSubstr("'a' has 60"), HasSubstr("45"), HasSubstr("'y'")));
+}
+TEST_F(Dense, AnInnerLengthThatDividesOneMatrixOnly) {
+  m.derive("c", sheaf::matmul(semiring_id::sum_product, a, b, 12));
+  EXPECT_THAT(only_mistake(m, status_code::length_mismatch),
+              AllOf(HasSubstr("'b' has 45"), HasSubstr("12"), HasSubstr("'c'")));
+}
+TEST_F(Dense, NoInnerLength) {
+  m.derive("c", sheaf::matmul(semiring_id::sum_product, a, b, 0));
+  EXPECT_THAT(codes_of(m), ElementsAre(status_code::length_mismatch));
+}
+TEST_F(Dense, AVectorOfAnotherModel) {
+  model other;
+  m.derive("y", sheaf::gemv(semiring_id::sum_product, a, other.source<float>("x", 12)));
+  EXPECT_THAT(codes_of(m), ElementsAre(status_code::foreign_handle));
+}
+TEST_F(Dense, BitwiseSemiringOnFloats) {
+  m.derive("c", sheaf::matmul(semiring_id::or_and, a, b, 15));
+  EXPECT_THAT(codes_of(m), ElementsAre(status_code::type_mismatch));
 }
 
 }  // namespace

@@ -124,7 +124,8 @@ inline std::optional<std::int64_t> place_on(std::int64_t place, std::int64_t siz
 
 template <class T>
 std::vector<T> naive_stencil(sheaf::semiring_id semiring, std::int64_t rows, std::int64_t columns,
-                             const std::vector<T>& in, const std::vector<naive_tap<T>>& taps, sheaf::boundary edge,
+                             const std::vector<T>& in,
+                             const std::vector<naive_tap<T>>& taps, sheaf::boundary edge,
                              T outside) {
   const naive_ring<T> ring = ring_of<T>(semiring);
   std::vector<T> out;

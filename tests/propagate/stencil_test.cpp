@@ -51,7 +51,8 @@ void check(dice& random, semiring_id semiring, const recipe<T>& said, isa set) {
   }
   const auto out =
       said.rows == 1
-          ? m.derive("out", stencil(semiring, in, line_taps, options), {.page = random_page(random)})
+          ? m.derive("out", stencil(semiring, in, line_taps, options),
+                     {.page = random_page(random)})
           : m.derive("out", stencil(semiring, in, grid{said.rows, said.columns}, taps, options),
                      {.page = random_page(random)});
   rig run(m, 1, set);

@@ -20,7 +20,7 @@ struct sparse_structure {
   std::vector<std::uint32_t> offsets;  ///< row r has the entries [offsets[r], offsets[r + 1])
   std::vector<std::uint32_t> indices;  ///< column per entry
   std::vector<std::uint32_t> reach_offsets;  ///< per column, plus one
-  std::vector<std::uint32_t> reach_rows;     ///< rows with an entry in the column, rising, each once
+  std::vector<std::uint32_t> reach_rows;     ///< rows that name the column, rising, each once
   status mistake;  ///< what is wrong with the input, reported by the definition that uses it
 };
 

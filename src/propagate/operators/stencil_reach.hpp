@@ -3,9 +3,9 @@
 /// one of them.
 ///
 /// Along one axis of `size` places: place p reads p + d, for d in [first, last], under the boundary
-/// rule. So what reads [begin, end) is [begin - last, end - first), cut to the axis; with `clamp` all
-/// up to the edge if the range holds the edge and some d points past it; with `wrap` modulo `size`.
-///
+/// rule. So what reads [begin, end) is [begin - last, end - first), cut to the axis; with `clamp`
+/// all up to the edge if the range holds the edge and some d points past it; with `wrap` modulo
+/// `size`.
 /// Thread safety: pure functions. Cost: O(spans x rows of the range), O(spans) for whole rows.
 #pragma once
 
