@@ -90,7 +90,7 @@ class graphblas {
       : ring_(ring) {
     static const bool begun = [] {
       GrB_init(GrB_BLOCKING);
-      GxB_Global_Option_set(GxB_NTHREADS, 1);
+      GxB_Global_Option_set(GxB_GLOBAL_NTHREADS, 1);
       return true;
     }();
     (void)begun;

@@ -242,7 +242,7 @@ class model_dice {
     const std::uint32_t main = random_.pick(readable(std::nullopt, 0));
     if (random_.chance(30)) return add_ordered(main);
     const std::uint64_t choice = random_.below(100);
-    array_recipe made = choice < 34   ? expression(main)
+    array_recipe made = choice < 35   ? expression(main)
                         : choice < 48 ? combine(main)
                         : choice < 61 ? terms(main)
                         : choice < 69 ? reduce(main)
