@@ -3,12 +3,18 @@
 ///
 /// A row's fold goes from left to right, which no vector unit can share out; what makes it fast is
 /// that rows do not depend on one another, so the processor runs several at a time while it waits
-/// for the elements of x. Hence nothing here but short chains, and the prefetch of rows that are
-/// far apart.
+/// for elements of x. Where few rows are asked for, all that they read is fetched before the first
+/// is folded: the processor does not see as far ahead.
 ///
-/// Cost: an entry is three loads (column, value, frame of x) and the one that may miss.
+/// Float minima and maxima are computed in a register of equal elements: on a single element their
+/// rules (scalar.hpp) are branches that depend on the data.
+///
+/// Cost: an entry is two or three loads (column, value, frame of x unless x is flat) and the one
+/// that may miss.
 /// PERF: `bench/propagate/sparse_bench`.
 #pragma once
+
+#include <type_traits>
 
 #include "propagate/bodies/gather.hpp"
 #include "propagate/bodies/products.hpp"
@@ -46,30 +52,84 @@ class entry_reader {
   std::uint32_t size_ = 0;
 };
 
-/// The fold of the entries [begin, end), not yet canonical.
+/// A page with at most this many asked rows has them fetched first.
+inline constexpr unsigned spmv_few = 128;
+
+template <element T, bool Flat>
+[[nodiscard]] SHEAF_HD const T* place_of_x(const spmv_view& matrix, std::uint32_t at) noexcept {
+  if constexpr (Flat) return reinterpret_cast<const T*>(matrix.flat_x) + at;
+  const std::size_t frame = matrix.x.frames[at >> matrix.x.page_shift];
+  const std::uint32_t place = at & ((std::uint32_t{1} << matrix.x.page_shift) - 1);
+  return reinterpret_cast<const T*>(matrix.x.base + (frame << matrix.x.frame_shift)) + place;
+}
+
+/// What a row's fold is computed in.
 template <class S, element T>
+struct chain_of {
+  static constexpr bool is_spread = float_element<T> && S::id != semiring_id::sum_product;
+  using type = std::conditional_t<is_spread, vec<T>, T>;
+  [[nodiscard]] SHEAF_HD static T first(type sum) noexcept {
+    if constexpr (is_spread) return sum.first();
+    else return sum;
+  }
+};
+
+/// The fold of the entries [begin, end), not yet canonical.
+template <class S, element T, bool Flat>
 [[nodiscard]] SHEAF_HD T fold_row(const spmv_view& matrix, entry_reader<T>& values,
                                   std::uint32_t begin, std::uint32_t end) noexcept {
+  using V = typename chain_of<S, T>::type;
   if (begin == end) return S::template zero<T>();
   const T* value = values.enter(begin);
-  T sum = S::times(*value, element_at<T>(matrix.x, matrix.indices[begin]));
+  V sum = S::times(V(*value), V(*place_of_x<T, Flat>(matrix, matrix.indices[begin])));
   std::uint32_t at = begin + 1;
   ++value;
   std::uint32_t stop = begin + values.left(begin);
   for (;;) {
     if (SHEAF_LIKELY(stop > end)) stop = end;
     for (; at < stop; ++at, ++value) {
-      sum = S::plus_times(sum, *value, element_at<T>(matrix.x, matrix.indices[at]));
+      sum = S::plus_times(sum, V(*value), V(*place_of_x<T, Flat>(matrix, matrix.indices[at])));
     }
-    if (SHEAF_LIKELY(at == end)) return sum;
+    if (SHEAF_LIKELY(at == end)) return chain_of<S, T>::first(sum);
     value = values.enter(at);
     stop = at + values.left(at);
   }
 }
 
-template <class S, element T>
-SHEAF_BODY line_mask spmv_page(const line_task& task, const spmv_view& from,
-                               const std::uint64_t* asked) {
+/// Fetches all that the asked rows of a page read: entries of every row first, then of x.
+template <element T>
+SHEAF_HD void fetch_few(const spmv_view& matrix, line_mask lines,
+                        const std::uint64_t* asked) noexcept {
+  std::uint32_t begins[spmv_few];
+  std::uint32_t ends[spmv_few];
+  unsigned count = 0;
+  entry_reader<T> values(matrix.values);
+  for (; lines != 0; lines &= lines - 1) {
+    const auto line = static_cast<unsigned>(__builtin_ctzll(lines));
+    for (std::uint64_t elements = asked[line]; elements != 0; elements &= elements - 1) {
+      const std::uint32_t* row =
+          matrix.offsets + line * line_lanes<T> + static_cast<unsigned>(__builtin_ctzll(elements));
+      begins[count] = row[0];
+      ends[count] = row[1];
+      if (row[0] == row[1]) continue;
+      __builtin_prefetch(matrix.indices + row[0]);
+      __builtin_prefetch(matrix.indices + row[1] - 1);
+      const T* value = values.enter(row[0]);
+      __builtin_prefetch(value);
+      __builtin_prefetch(value + (row[1] - row[0] - 1));
+      ++count;
+    }
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    for (std::uint32_t at = begins[i]; at < ends[i]; ++at) {
+      __builtin_prefetch(place_of_x<T, false>(matrix, matrix.indices[at]));
+    }
+  }
+}
+
+template <class S, element T, bool Flat>
+SHEAF_HD line_mask spmv_lines(const line_task& task, const spmv_view& from,
+                              const std::uint64_t* asked) noexcept {
   const spmv_view matrix = from;
   entry_reader<T> values(matrix.values);
   line_mask changed = 0;
@@ -84,7 +144,7 @@ SHEAF_BODY line_mask spmv_page(const line_task& task, const spmv_view& from,
     const std::uint32_t* const offsets = matrix.offsets + line * line_lanes<T>;
     for (std::uint64_t elements = asked[line]; elements != 0; elements &= elements - 1) {
       const auto i = static_cast<unsigned>(__builtin_ctzll(elements));
-      results[i] = fold_row<S, T>(matrix, values, offsets[i], offsets[i + 1]);
+      results[i] = fold_row<S, T, Flat>(matrix, values, offsets[i], offsets[i + 1]);
     }
     const auto* bytes = reinterpret_cast<const std::byte*>(results);
     const bool differs = settle_line<T>(task, at, [bytes, at](std::size_t place)
@@ -94,6 +154,18 @@ SHEAF_BODY line_mask spmv_page(const line_task& task, const spmv_view& from,
     changed |= line_mask{differs} << line;
   }
   return changed;
+}
+
+template <class S, element T>
+SHEAF_BODY line_mask spmv_page(const line_task& task, const spmv_view& matrix,
+                               const std::uint64_t* asked) {
+  if (matrix.flat_x != nullptr) return spmv_lines<S, T, true>(task, matrix, asked);
+  unsigned rows = 0;
+  for (line_mask left = task.mask; left != 0; left &= left - 1) {
+    rows += line_count(asked[__builtin_ctzll(left)]);
+  }
+  if (rows <= spmv_few) fetch_few<T>(matrix, task.mask, asked);
+  return spmv_lines<S, T, false>(task, matrix, asked);
 }
 
 }  // namespace

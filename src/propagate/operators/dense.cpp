@@ -15,20 +15,30 @@ namespace {
 
 constexpr std::uint32_t matrix_operand = 0;
 
-/// Calls `visitor(row)` for the rows of `width` elements that hold one of the `elements` of a line,
-/// whose first is `first`; rising, each once.
-template <class Visitor>
-void visit_rows(std::uint64_t first, std::uint64_t elements, std::uint64_t width,
-                Visitor&& visitor) {
-  while (elements != 0) {
-    const std::uint64_t at = first + static_cast<unsigned>(std::countr_zero(elements));
-    const std::uint64_t row = at / width;
-    visitor(row);
-    const std::uint64_t next = (row + 1) * width - first;  // of the line, first of the next row
-    if (next >= 64) return;
-    elements &= ~first_lines(static_cast<unsigned>(next));
+/// The rows of `width` elements that hold changed ones, as lines come by in rising order.
+class changed_rows {
+ public:
+  explicit changed_rows(std::uint64_t width) noexcept : width_(width) {}
+
+  /// Calls `visitor(row)` for the rows of the `elements` of a line whose first is `first`; each
+  /// row once.
+  template <class Visitor>
+  void visit(std::uint64_t first, std::uint64_t elements, Visitor&& visitor) noexcept {
+    for (;;) {
+      if (first + 64 <= end_) return;  // all of it lies in the row found last
+      if (end_ > first) elements &= ~first_lines(static_cast<unsigned>(end_ - first));
+      if (elements == 0) return;
+      const std::uint64_t at = first + static_cast<unsigned>(std::countr_zero(elements));
+      const std::uint64_t row = at / width_;
+      visitor(row);
+      end_ = (row + 1) * width_;
+    }
   }
-}
+
+ private:
+  const std::uint64_t width_;
+  std::uint64_t end_ = 0;  ///< of the row found last
+};
 
 void push_gemv(dirty_map& map, const plan_node& node, const plan_operation& op,
                std::uint32_t which, std::uint32_t page, line_mask changed) noexcept {
@@ -37,11 +47,11 @@ void push_gemv(dirty_map& map, const plan_node& node, const plan_operation& op,
     return;
   }
   const plan_operand& operand = map.operand(node, which);
-  const std::uint64_t width = map.graph().dense[op.payload].inner;
   const unsigned element_shift = line_shift - size_shift(operand.type);
   const std::uint64_t first = std::uint64_t{page} * lines_of(operand.page);
+  changed_rows rows(map.graph().dense[op.payload].inner);
   for_each_line(changed, [&](unsigned line) {
-    visit_rows((first + line) << element_shift, map.changed_elements(operand, first + line), width,
+    rows.visit((first + line) << element_shift, map.changed_elements(operand, first + line),
                [&](std::uint64_t row) { map.mark_element(node, op, row); });
   });
 }

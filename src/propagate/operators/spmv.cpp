@@ -38,7 +38,9 @@ void push_x(dirty_map& map, const plan_node& node, const plan_operation& op,
     const std::uint64_t column = first + static_cast<unsigned>(std::countr_zero(elements));
     const std::uint32_t end = matrix.reach_offsets[column + 1];
     for (std::uint32_t i = matrix.reach_offsets[column]; i < end; ++i) {
-      map.mark_element(node, op, matrix.reach_rows[i]);
+      const std::uint32_t row = matrix.reach_rows[i];
+      __builtin_prefetch(&matrix.offsets[row]);  // for the body
+      map.mark_element(node, op, row);
     }
   }
 }
@@ -58,6 +60,22 @@ void push(dirty_map& map, const plan_node& node, const plan_operation& op, std::
   });
 }
 
+/// Asked lines from which on it is worth a look whether x lies in one piece.
+constexpr unsigned many_lines = 32;
+
+/// Elements of a whole line.
+unsigned asked_elements(const plan_operation& op) noexcept {
+  return static_cast<unsigned>(line_size >> size_shift(op.type));
+}
+
+/// True where the pages lie one after the other. O(pages), a fraction of what a page of rows costs.
+bool is_flat(const paged_view& pages, std::uint32_t count) noexcept {
+  std::uint32_t differs = 0;
+  const std::uint32_t first = pages.frames[0];
+  for (std::uint32_t i = 0; i < count; ++i) differs |= pages.frames[i] ^ (first + i);
+  return differs == 0;
+}
+
 /// In a fork: the pages that hold what the asked rows read.
 void require_rows(page_runner& runner, const plan_node& node, const sparse_structure& matrix,
                   std::uint64_t first, std::uint64_t rows) noexcept {
@@ -74,16 +92,26 @@ line_mask run(page_runner& runner, const plan_node& node, const plan_operation& 
               std::uint32_t page, const line_task& task) noexcept {
   const resolved_operation& body = runner.resolved(node);
   const sparse_structure& matrix = *runner.graph().matrices[op.payload];
+  const plan_operand& x = runner.operand(node, x_operand);
   std::uint64_t asked[page_lines_max];
+  bool all = line_count(task.mask) >= many_lines;
   for_each_line(task.mask, [&](unsigned line) {
     asked[line] = runner.take_elements(node, op, page, line);
+    all = all && line_count(asked[line]) * 2 > asked_elements(op);
     if (runner.must_require()) {
       require_rows(runner, node, matrix, page_runner::first_element(op, body, page, line),
                    asked[line]);
     }
   });
+  all = all && !runner.must_require();
+  const paged_view x_pages = runner.paged_where_required(x);
+  const std::uint32_t x_page_count = runner.graph().page_count_of(x.producer);
   const spmv_view view = {runner.paged_where_required(runner.operand(node, values_operand)),
-                          runner.paged_where_required(runner.operand(node, x_operand)),
+                          x_pages,
+                          all && is_flat(x_pages, x_page_count)
+                              ? x_pages.base + (std::size_t{x_pages.frames[0]}
+                                                << x_pages.frame_shift)
+                              : nullptr,
                           matrix.offsets.data() + page_runner::first_element(op, body, page, 0),
                           matrix.indices.data()};
   return reinterpret_cast<spmv_body>(body.bodies[0])(task, view, asked);
