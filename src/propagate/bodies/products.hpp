@@ -17,7 +17,7 @@ namespace sheaf::inline v0 {
 struct spmv_view {
   paged_view values;
   paged_view x;
-  const std::byte* flat_x;  ///< all of x, where its pages happen to lie one after the other; or null
+  const std::byte* flat_x;  ///< x, where its pages lie one after the other; or null
   const std::uint32_t* offsets;
   const std::uint32_t* indices;
 };
