@@ -66,9 +66,9 @@ struct math_function;
     static long double exact(long double x) { return std::NAME(x); } \
   };
 SHEAF_MATH_FUNCTION(exp, 0.9092, 1.0)
-SHEAF_MATH_FUNCTION(log, 0.9, 1.0)
-SHEAF_MATH_FUNCTION(tanh, 1.4, 1.5)
-SHEAF_MATH_FUNCTION(erf, 1.3, 1.4)
+SHEAF_MATH_FUNCTION(log, 0.861, 1.0)
+SHEAF_MATH_FUNCTION(tanh, 1.363, 1.5)
+SHEAF_MATH_FUNCTION(erf, 1.348, 1.4)
 SHEAF_MATH_FUNCTION(sin, 0.501, 0.8)
 SHEAF_MATH_FUNCTION(cos, 0.501, 0.8)
 #undef SHEAF_MATH_FUNCTION
