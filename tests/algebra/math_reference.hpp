@@ -69,8 +69,8 @@ SHEAF_MATH_FUNCTION(exp, 0.9092, 1.0)
 SHEAF_MATH_FUNCTION(log, 0.861, 1.0)
 SHEAF_MATH_FUNCTION(tanh, 1.363, 1.5)
 SHEAF_MATH_FUNCTION(erf, 1.348, 1.4)
-SHEAF_MATH_FUNCTION(sin, 0.501, 0.8)
-SHEAF_MATH_FUNCTION(cos, 0.501, 0.8)
+SHEAF_MATH_FUNCTION(sin, 0.501, 0.85)
+SHEAF_MATH_FUNCTION(cos, 0.501, 0.85)
 #undef SHEAF_MATH_FUNCTION
 
 using unary_math = op_list<op_exp, op_log, op_tanh, op_erf, op_sin, op_cos>;
