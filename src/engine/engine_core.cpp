@@ -12,10 +12,6 @@ namespace sheaf::inline v0 {
 
 namespace {
 
-status closed_status() {
-  return status(status_code::closed, subsystem::engine, "the engine is closed");
-}
-
 status check_options(const engine_options& options) {
   if (!options.directory.empty()) {
     return status(status_code::unsupported, subsystem::engine,
@@ -34,6 +30,10 @@ status check_options(const engine_options& options) {
 }
 
 }  // namespace
+
+status engine_core::closed_status() noexcept {
+  return status(status_code::closed, subsystem::engine, "the engine is closed");
+}
 
 engine_core::engine_core(const engine_options& options)
     : options_(options),

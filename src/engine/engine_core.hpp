@@ -14,6 +14,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <span>
 #include <utility>
@@ -32,6 +33,7 @@
 
 #include "engine/commit_queue.hpp"
 #include "engine/conflict_window.hpp"
+#include "engine/deferred_commit.hpp"
 #include "engine/generation.hpp"
 #include "engine/lazy_overlay.hpp"
 #include "engine/record_ring.hpp"
@@ -51,6 +53,10 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
 
   // Transactions.
   [[nodiscard]] result<epoch> commit(commit_request& request) SHEAF_EXCLUDES(turn_);
+  /// Returns when `commit` is done or `until` has passed; not ok: it was not taken on.
+  [[nodiscard]] status commit_deferred(const std::shared_ptr<deferred_commit>& commit,
+                                       std::chrono::steady_clock::time_point until)
+      SHEAF_NO_THREAD_SAFETY_ANALYSIS;  // the turn may go to another thread
   /// Commits `members` in order, as a leader does that found them waiting. Their outcomes are in
   /// them.
   void commit_batch(std::span<commit_request> members) SHEAF_EXCLUDES(turn_);
@@ -156,7 +162,18 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   [[nodiscard]] commit_group commit_some(const commit_group& group) SHEAF_REQUIRES(turn_);
   void commit_one_by_one(const accepted_group& group) SHEAF_REQUIRES(turn_);
   [[nodiscard]] status commit_together(const accepted_group& group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status start_epoch(const accepted_group& group, bool keeps_readers)
+      SHEAF_REQUIRES(turn_);
+  void undo_epoch() SHEAF_REQUIRES(turn_);
+  void end_epoch(const accepted_group& group) SHEAF_REQUIRES(turn_);
   void publish_nothing_new(const accepted_group& group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] progress begin_deferred(deferred_commit& commit,
+                                        std::chrono::steady_clock::time_point until)
+      SHEAF_NO_THREAD_SAFETY_ANALYSIS;  // the turn may go to another thread
+  void conclude_deferred(deferred_commit& commit, const status& ran) SHEAF_REQUIRES(turn_);
+  static void resume_deferred(void* context, std::shared_ptr<deferred_commit> commit)
+      SHEAF_NO_THREAD_SAFETY_ANALYSIS;  // ends the turn another thread took
+  static void run_deferred(void* context, std::shared_ptr<deferred_commit> commit);
   void refuse(commit_request& member, const status& why) noexcept SHEAF_REQUIRES(turn_);
   /// What becomes of a member of a group.
   struct verdict {
@@ -181,6 +198,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   void mark_touched() SHEAF_REQUIRES(turn_);
   static void touch(void* context, std::uint32_t page);
   [[nodiscard]] status inside_operator() const noexcept;
+  [[nodiscard]] static status closed_status() noexcept;
 
   /// What the condition of a `commit_if` on this thread may read through.
   static inline thread_local const pin_share* pin_of_condition_ = nullptr;
@@ -201,8 +219,17 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   pin_registry pins_;
   std::unique_ptr<std::atomic<lazy_overlay*>[]> overlays_;  ///< by pin slot
 
+  /// An epoch between its first change and its end.
+  struct open_epoch {
+    std::uint64_t number = 0;
+    std::uint64_t newest_pinned = 0;
+    bool can_fail = false;
+    bool changes_in_place = false;
+  };
+
   // Of who has the turn (frames_ too, but for `visible`).
   commit_queue turn_;
+  open_epoch epoch_ SHEAF_GUARDED_BY(turn_);
   std::shared_ptr<generation> now_;  ///< the newest generation; replaced by commits only
   std::uint32_t old_generations_ SHEAF_GUARDED_BY(turn_) = 0;  ///< that pins may need
   std::uint64_t next_epoch_ SHEAF_GUARDED_BY(turn_) = 1;
@@ -217,6 +244,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   std::uint64_t groups_split_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t conflicts_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t groups_cut_ SHEAF_GUARDED_BY(turn_) = 0;
+  std::uint64_t suspended_commits_ SHEAF_GUARDED_BY(turn_) = 0;
   conflict_window window_ SHEAF_GUARDED_BY(turn_);
   source_reach reach_ SHEAF_GUARDED_BY(turn_);
 
@@ -231,6 +259,8 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   mutex pool_mutex_;
   /// Those some pin may need, rising by first epoch; the last one is `now_`.
   std::vector<std::shared_ptr<const generation>> generations_ SHEAF_GUARDED_BY(pool_mutex_);
+
+  commit_finisher finisher_;  ///< the first to go
 };
 
 }  // namespace sheaf::inline v0

@@ -131,17 +131,31 @@ status engine_core::commit_together(const accepted_group& group) {
     publish_nothing_new(group);
     return {};
   }
+  SHEAF_TRY(start_epoch(group, false));
+  if (const status ran = now_->runner->propagate(); !ran.is_ok()) {
+    undo_epoch();
+    return ran;
+  }
+  end_epoch(group);
+  return {};
+}
+
+/// Up to the levels: frames reserved, deltas applied. On an error nothing changed.
+status engine_core::start_epoch(const accepted_group& group, bool keeps_readers) {
   SHEAF_TRY(make_room(group));
   const std::uint64_t before = published();
-  const std::uint64_t number = ++next_epoch_;
-  const bool fallible = can_fail(group);
-  const bool never_in_place = fallible || options_.mode == readers::wait_free;
-  if (!never_in_place) pins_.begin_in_place(number);
+  epoch_ = {.number = ++next_epoch_, .can_fail = can_fail(group)};
+  const bool never_in_place =
+      epoch_.can_fail || keeps_readers || options_.mode == readers::wait_free;
+  if (!never_in_place) {
+    epoch_.changes_in_place = true;
+    pins_.begin_in_place(epoch_.number);
+  }
   pins_.scan(scanned_);
-  std::uint64_t newest_pinned = scanned_.epochs.empty() ? 0 : scanned_.epochs.back();
-  if (never_in_place || scanned_.open_from != ~std::uint64_t{0}) newest_pinned = before;
-  frames_->begin_commit(number, newest_pinned);
-  if (newest_pinned != 0) {
+  epoch_.newest_pinned = scanned_.epochs.empty() ? 0 : scanned_.epochs.back();
+  if (never_in_place || scanned_.open_from != ~std::uint64_t{0}) epoch_.newest_pinned = before;
+  frames_->begin_commit(epoch_.number, epoch_.newest_pinned);
+  if (epoch_.newest_pinned != 0) {
     if (const status reserved = reserve_frames(group); !reserved.is_ok()) {
       pins_.end_in_place();
       return reserved;
@@ -155,19 +169,28 @@ status engine_core::commit_together(const accepted_group& group) {
   group.for_each([this](const commit_request& member) {
     now_->runner->note_written(*member.changes);
   });
-  if (const status ran = now_->runner->propagate(); !ran.is_ok()) {
-    SHEAF_ASSERT(fallible, "built-in-operators-cannot-fail");
-    (void)now_->runner->take_counters();
-    now_->runner->discard();
-    frames_->roll_back(now_->runner->logs(), pins_);
-    return ran;
-  }
+  return {};
+}
+
+/// After a level failed: everything as before `start_epoch`, but the number.
+void engine_core::undo_epoch() {
+  SHEAF_ASSERT(epoch_.can_fail, "built-in-operators-cannot-fail");
+  (void)now_->runner->take_counters();
+  now_->runner->discard();
+  frames_->roll_back(now_->runner->logs(), pins_);
+}
+
+/// After the levels: publishes.
+void engine_core::end_epoch(const accepted_group& group) {
+  const std::uint64_t number = epoch_.number;
+  // Frames in which only spares differ must know it, also where no spare was kept so far.
+  const bool keeps_spares = keep_spares_ || frames_->has_runs();
   now_->runner->note_delays(delays_);
   records_.changes().clear();
-  now_->runner->finish(keep_spares_ || frames_->has_runs(), &records_.changes());
+  now_->runner->finish(keeps_spares, &records_.changes());
   // release (seq_cst, as the handshake needs): everything of this epoch is visible to who reads it.
   published_.store(number);
-  if (!never_in_place) pins_.end_in_place();
+  if (epoch_.changes_in_place) pins_.end_in_place();
   records_.publish(number, group, now_->resolved);
   last_ = now_->runner->take_counters();
   last_.source_pages_touched = touched_.size();
@@ -177,11 +200,12 @@ status engine_core::commit_together(const accepted_group& group) {
     member.epoch = number;
     ++commits_;
   });
-  if (newest_pinned != 0) frames_->end_commit(now_->runner->logs(), pins_, keep_spares_);
+  if (epoch_.newest_pinned != 0) {
+    frames_->end_commit(now_->runner->logs(), pins_, keep_spares_);
+  }
   frames_->reclaim(pins_);
   if (SHEAF_UNLIKELY(old_generations_ != 0)) forget_generations();
   for (frame_log* log : now_->runner->logs()) log->clear();
-  return {};
 }
 
 void engine_core::publish_nothing_new(const accepted_group& group) {

@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include <sheaf/engine/pending_commit.hpp>
+
+#include "engine/deferred_commit.hpp"
 #include "engine/engine_core.hpp"
 #include "engine/transaction_state.hpp"
 
@@ -249,29 +252,59 @@ result<epoch> transaction::commit_when(const commit_condition& when) {
     return why;
   }
   commit_request request;
-  request.changes = &delta_;
-  request.edit = edit_.get();
-  request.base = base_.get();
-  request.begin_epoch = begin_epoch_;
   if (when.holds != nullptr) request.condition = &when;
-  if (state_ != nullptr) {
-    state_->pin = pin_share();  // its epoch is enough from here on
-    read_set& reads = state_->reads;
-    if (!reads.is_empty() && is_empty() && request.condition == nullptr) {
-      // What it saw is one epoch: it counts as committed there.
-      const epoch seen{reads.epoch};
-      end();
-      return seen;
-    }
-    if (!reads.is_empty() && state_->level == isolation::serializable) {
-      reads.settle();
-      request.reads = &reads;
-    }
-    if (state_->is_tagged) request.tag = &state_->tag;
+  if (const std::optional<epoch> seen = prepare(request); seen) {
+    end();
+    return *seen;
   }
   result<epoch> done = core_->commit(request);
   end();
   return done;
+}
+
+std::optional<epoch> transaction::prepare(commit_request& request) noexcept {
+  request.changes = &delta_;
+  request.edit = edit_.get();
+  request.base = base_.get();
+  request.begin_epoch = begin_epoch_;
+  if (state_ == nullptr) return std::nullopt;
+  state_->pin = pin_share();  // its epoch is enough from here on
+  read_set& reads = state_->reads;
+  if (!reads.is_empty() && is_empty() && request.condition == nullptr) return epoch{reads.epoch};
+  if (!reads.is_empty() && state_->level == isolation::serializable) {
+    reads.settle();
+    request.reads = &reads;
+  }
+  if (state_->is_tagged) request.tag = &state_->tag;
+  return std::nullopt;
+}
+
+pending_commit transaction::commit_for(std::chrono::nanoseconds budget) && {
+  const auto until = deferred_commit::clock::now() + budget;
+  if (!error_.is_ok()) {
+    const status why = error_;
+    abort();
+    return pending_commit(why);
+  }
+  std::shared_ptr<engine_core> core = core_;
+  std::shared_ptr<deferred_commit> commit;
+  try {
+    commit = std::make_shared<deferred_commit>(std::move(*this));
+  } catch (const std::bad_alloc&) {
+    abort();
+    return pending_commit(status(status_code::out_of_memory, subsystem::engine,
+                                 "no memory for a commit with a time budget"));
+  }
+  error_ = status(status_code::closed, subsystem::engine, "the transaction is over");
+  if (const std::optional<epoch> seen = commit->txn.prepare(commit->request); seen) {
+    commit->request.epoch = index_of(*seen);
+    commit->finish();
+    return pending_commit(std::move(commit));
+  }
+  if (const status refused = core->commit_deferred(commit, until); !refused.is_ok()) {
+    return pending_commit(refused);
+  }
+  return pending_commit(std::move(commit));
 }
 
 void transaction::abort() noexcept {

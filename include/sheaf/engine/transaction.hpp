@@ -15,8 +15,10 @@
 /// copy their spans once; the `borrowed` forms do not.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -31,6 +33,9 @@ namespace sheaf::inline v0 {
 
 class engine_core;
 class snapshot;
+class pending_commit;
+struct commit_request;
+struct deferred_commit;
 struct transaction_state;
 
 /// What a transaction is protected against. See docs/transactions.md for each anomaly.
@@ -217,6 +222,13 @@ class transaction {
                           return (*static_cast<kind*>(const_cast<void*>(context)))(now);
                         }});
   }
+  /// As `commit`, but returns once `budget` has passed, whatever state the commit is in: what comes
+  /// back is done, or tells the outcome later (pending_commit.hpp). The propagation is stopped
+  /// between two pages, so the budget is passed by a few microseconds, by one page of one operator,
+  /// or by one call of a host function; applying the changes themselves is not stopped. Pages
+  /// change as under an open snapshot, in frames of their own. Borrowed spans stay alive until it
+  /// is done. The first call starts a thread of the engine.
+  [[nodiscard]] pending_commit commit_for(std::chrono::nanoseconds budget) &&;
   /// Drops the changes. A later commit gets `aborted`.
   void abort() noexcept;
 
@@ -239,6 +251,7 @@ class transaction {
 
  private:
   friend class engine;
+  friend struct deferred_commit;
   transaction(std::shared_ptr<engine_core> core, const transaction_options& options) noexcept;
   void end() noexcept;
 
@@ -264,6 +277,9 @@ class transaction {
   [[nodiscard]] result<std::uint64_t> length_of(const array_handle& target, dtype type) noexcept;
   [[nodiscard]] std::string name_of(const array_handle& target) const;
   [[nodiscard]] result<epoch> commit_when(const commit_condition& when);
+  /// Fills in what a commit hands over. Where the transaction only read, returns what it saw: it
+  /// counts as committed there.
+  [[nodiscard]] std::optional<epoch> prepare(commit_request& request) noexcept;
   [[nodiscard]] status read_elements(const array_handle& target, dtype type, std::uint64_t first,
                                      std::uint64_t count, void* into) noexcept;
   [[nodiscard]] result<std::uint64_t> read_size(const array_handle& target, dtype type) noexcept;
