@@ -230,6 +230,9 @@ engine_stats engine_core::stats() {
   engine_stats out;
   out.epoch = published();
   out.commits = commits_;
+  out.suspended_commits = suspended_commits_;
+  out.history_waits = history_waits_;
+  out.callback_failures = callback_failures_;
   out.failed_commits = failed_commits_;
   out.groups = groups_;
   out.groups_split = groups_split_;

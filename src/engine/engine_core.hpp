@@ -126,6 +126,10 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   std::size_t trim() SHEAF_EXCLUDES(turn_);
   void close() noexcept SHEAF_EXCLUDES(turn_);
   [[nodiscard]] bool is_closed() const noexcept { return closed_.load(); }
+  [[nodiscard]] bool is_pressed(std::uint64_t epoch) const noexcept {
+    // relaxed: a hint to the reader.
+    return epoch <= pressed_epoch_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] std::shared_ptr<const model_data> declared() SHEAF_EXCLUDES(pool_mutex_);
 
  private:
@@ -162,6 +166,10 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   [[nodiscard]] commit_group commit_some(const commit_group& group) SHEAF_REQUIRES(turn_);
   void commit_one_by_one(const accepted_group& group) SHEAF_REQUIRES(turn_);
   [[nodiscard]] status commit_together(const accepted_group& group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status commit_once(const accepted_group& group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status commit_under_pressure(const accepted_group& group, const status& refused)
+      SHEAF_REQUIRES(turn_);
+  void tell_oldest_reader() noexcept SHEAF_REQUIRES(turn_);
   [[nodiscard]] status start_epoch(const accepted_group& group, bool keeps_readers)
       SHEAF_REQUIRES(turn_);
   void undo_epoch() SHEAF_REQUIRES(turn_);
@@ -216,6 +224,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   std::atomic<const generation*> newest_shown_{nullptr};
   std::atomic<std::uint64_t> newest_first_{0};
   std::atomic<bool> closed_{false};
+  std::atomic<std::uint64_t> pressed_epoch_{0};  ///< readers of it hold commits up; 0: none does
   pin_registry pins_;
   std::unique_ptr<std::atomic<lazy_overlay*>[]> overlays_;  ///< by pin slot
 
@@ -245,6 +254,8 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   std::uint64_t conflicts_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t groups_cut_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t suspended_commits_ SHEAF_GUARDED_BY(turn_) = 0;
+  std::uint64_t history_waits_ SHEAF_GUARDED_BY(turn_) = 0;
+  std::uint64_t callback_failures_ SHEAF_GUARDED_BY(turn_) = 0;
   conflict_window window_ SHEAF_GUARDED_BY(turn_);
   source_reach reach_ SHEAF_GUARDED_BY(turn_);
 

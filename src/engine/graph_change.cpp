@@ -25,7 +25,10 @@ namespace {
 class comparison {
  public:
   comparison(const plan& before, const plan& after, const model_data& declared)
-      : before_(before), after_(after), is_redefined_(declared.array_count(), false) {
+      : before_(before),
+        after_(after),
+        declared_(declared),
+        is_redefined_(declared.array_count(), false) {
     for (const std::uint32_t array : declared.redefined) is_redefined_[array] = true;
   }
 
@@ -40,10 +43,10 @@ class comparison {
   bool is_source(std::uint32_t array) const {
     return after_.is_source(after_.producer_of_array[array]);
   }
-  bool is_host(std::uint32_t array) const {
+  /// Host functions and fixpoints run whole.
+  bool runs_whole(std::uint32_t array) const {
     return !is_source(array) &&
-           after_.operation_of(after_.node_of(after_.producer_of_array[array])).kind ==
-               operator_kind::host;
+           after_.operation_of(after_.node_of(after_.producer_of_array[array])).fallible;
   }
 
   void compare(std::uint32_t array) {
@@ -56,12 +59,16 @@ class comparison {
     if (was.count > kept) {
       table_->buried.push_back({was.slot + kept, was.count - kept, was.page});
     }
-    if (is.count > kept) table_->fresh.push_back({is.slot + kept, is.count - kept, is.page});
+    const bool contiguous = declared_.arrays[array].contiguous;
+    if (contiguous && kept != 0 && was.count != is.count) change_.cannot_move = array_id{array};
+    if (is.count > kept) {
+      table_->fresh.push_back({is.slot + kept, is.count - kept, is.page, contiguous});
+    }
     if (is.count == 0) return;
     const bool is_new = was.count == 0;
     const bool has_moved = !is_new && was.length != is.length;
     if (has_moved && was.length > is.length) cut(is);
-    if (is_new || is_redefined_[array] || (has_moved && is_host(array))) {
+    if (is_new || is_redefined_[array] || (has_moved && runs_whole(array))) {
       if (!is_source(array)) change_.marks.push_back({is, 0, has_moved});
     } else if (has_moved) {
       const std::uint64_t last = std::min(was.length, is.length) - 1;
@@ -78,6 +85,7 @@ class comparison {
 
   const plan& before_;
   const plan& after_;
+  const model_data& declared_;
   std::vector<bool> is_redefined_;
   std::shared_ptr<table_change> table_ = std::make_shared<table_change>();
   graph_change change_;

@@ -51,6 +51,7 @@ struct graph_change {
   std::shared_ptr<const table_change> table;
   std::vector<mark> marks;
   std::vector<tail> tails;
+  array_id cannot_move = no_array;  ///< a contiguous array that would get other pages
 };
 
 /// `after` is `declared` compiled, which was edited from what `before` is compiled from.

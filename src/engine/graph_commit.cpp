@@ -41,9 +41,18 @@ status engine_core::commit_graph(commit_request& member) {
   try {
     auto graph = member.edit->compile();
     if (!graph) return graph.error();
+    if (now_->graph->has_delay() || (*graph)->has_delay()) {
+      return status(status_code::unsupported, subsystem::engine,
+                    "the graph of an engine with a delay cannot change");
+    }
     std::shared_ptr<const model_data> declared = member.edit->data();
     SHEAF_TRY(pieces_fit(*member.changes, **graph, *declared, *apply_));
     const graph_change change = change_between(*now_->graph, **graph, *declared);
+    if (change.cannot_move != no_array) {
+      return make_status(status_code::unsupported, subsystem::engine,
+                         "a contiguous array cannot get more or fewer pages", "'%s'",
+                         declared->name_of(change.cannot_move).c_str());
+    }
     const std::uint64_t number = ++next_epoch_;
     frames_->begin_commit(number, published());
     SHEAF_TRY(frames_->begin_table(change.table, number, pins_));
@@ -79,7 +88,7 @@ status engine_core::enter_generation(std::shared_ptr<const plan> graph,
   }
   for (const plan_operation& op : now_->graph->operations) keep_spares_ |= op.fallible;
   records_.changes().clear();
-  now_->runner->finish(keep_spares_, &records_.changes());
+  now_->runner->finish(keep_spares_ || frames_->has_runs(), &records_.changes());
   show_generation();
   published_.store(next_epoch_);
   accepted_group group;
@@ -105,7 +114,9 @@ status engine_core::run_change(const graph_change& change, const delta& changes)
   executor& runner = *now_->runner;
   touched_.clear();
   touched_.reserve(now_->graph->levels[0].slot_end);
-  if (!frames_->reserve(runner.whole_demand(), runner.logs()).is_ok()) {
+  // What a contiguous array needs is counted exactly: it is all of the array or nothing.
+  if (frames_->has_runs() ||
+      !frames_->reserve(runner.whole_demand(), runner.logs()).is_ok()) {
     mark_pieces(changes);
     mark_change(change, runner);
     SHEAF_TRY(frames_->reserve(runner.count_cone(), runner.logs()));

@@ -123,8 +123,14 @@ void engine_core::remember_writes(const commit_request& member, std::uint64_t ep
   }
 }
 
-/// The way of a delta, see the head of engine.hpp.
 status engine_core::commit_together(const accepted_group& group) {
+  const status done = commit_once(group);
+  if (SHEAF_LIKELY(done.code() != status_code::history_full)) return done;
+  return commit_under_pressure(group, done);
+}
+
+/// The way of a delta, see the head of engine.hpp.
+status engine_core::commit_once(const accepted_group& group) {
   bool is_empty = true;
   group.for_each([&](const commit_request& member) { is_empty &= member.changes->is_empty(); });
   if (is_empty && delays_.is_empty()) {

@@ -63,6 +63,10 @@ fork_state snapshot::fork() const {
   }
 }
 
+bool snapshot::is_pressed() const noexcept {
+  return pin_.is_open() && pin_.core()->is_pressed(pin_.epoch());
+}
+
 void snapshot::release() noexcept {
   branch_.reset();
   pin_ = pin_share();

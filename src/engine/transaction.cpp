@@ -297,7 +297,7 @@ pending_commit transaction::commit_for(std::chrono::nanoseconds budget) && {
   }
   error_ = status(status_code::closed, subsystem::engine, "the transaction is over");
   if (const std::optional<epoch> seen = commit->txn.prepare(commit->request); seen) {
-    commit->request.epoch = index_of(*seen);
+    commit->request.epoch = seen->value;
     commit->finish();
     return pending_commit(std::move(commit));
   }

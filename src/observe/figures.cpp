@@ -13,11 +13,12 @@ namespace {
 /// one its row in `stats_figures`, or its place beside `isa` and `work` below, and its name here.
 [[maybe_unused]] void knows_every_member_of(const engine_stats& stats) {
   [[maybe_unused]] const auto& [epoch, commits, groups, groups_split, groups_cut, conflicts,
+                                suspended_commits, history_waits, callback_failures,
                                 failed_commits, arrays, nodes, levels, page_nodes, frame_bytes,
                                 history_bytes, spare_bytes, scheduling_bytes, open_snapshots,
                                 open_forks, fork_bytes, snapshot_waits, isa, threads, work] = stats;
 }
-constexpr std::size_t stats_members = 22;
+constexpr std::size_t stats_members = 25;
 constexpr std::size_t stats_members_without_row = 2;  // isa, work
 static_assert(std::size(stats_figures) == stats_members - stats_members_without_row,
               "sheaf: a member of engine_stats has no row in stats_figures, or has two");

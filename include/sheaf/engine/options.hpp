@@ -2,10 +2,13 @@
 /// How an engine is opened, and what it says about itself.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
+#include <sheaf/base/id.hpp>
 #include <sheaf/page/pin_registry.hpp>
 #include <sheaf/propagate/work_counters.hpp>
 
@@ -22,6 +25,13 @@ struct engine_options {
   unsigned threads = 1;
   std::size_t memory_bytes_max = std::size_t{1} << 40;       ///< over all frames
   std::size_t history_bytes_max = std::size_t{1} << 36;      ///< over frames only snapshots need
+  /// How long a commit whose old versions do not fit `history_bytes_max` waits for snapshots to be
+  /// released, with the commits behind it, before it gets `history_full`.
+  std::chrono::microseconds history_wait_max{2000};
+  /// Told, on the committing thread, the oldest epoch that is read when a commit begins to wait so;
+  /// see also `snapshot::is_pressed`. Calls of the engine from inside get `reentrant`; what it
+  /// throws is counted and dropped.
+  std::function<void(epoch oldest)> on_history_pressure = {};
   std::size_t transaction_bytes_max = std::size_t{1} << 32;  ///< owned by one transaction
   std::uint32_t snapshots_max = 4096;                        ///< open at once
   std::uint32_t forks_max = 1u << 20;                        ///< alive at once
@@ -45,6 +55,9 @@ struct engine_stats {
   std::uint64_t groups_split = 0;       ///< groups that failed together and went on one by one
   std::uint64_t groups_cut = 0;         ///< groups ended before a member that read what was pending
   std::uint64_t conflicts = 0;          ///< transactions refused with `conflict`
+  std::uint64_t suspended_commits = 0;  ///< that went on after their time budget
+  std::uint64_t history_waits = 0;      ///< commits that waited for snapshots to be released
+  std::uint64_t callback_failures = 0;  ///< exceptions of `on_history_pressure`
   std::uint64_t failed_commits = 0;     ///< reached the committer and were rolled back or refused
   std::uint32_t arrays = 0;
   std::uint32_t nodes = 0;              ///< derived arrays, hidden ones included

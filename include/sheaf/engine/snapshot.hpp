@@ -184,6 +184,9 @@ class snapshot {
   /// Ok, or why there is no snapshot: `closed`, `too_many`, `reentrant`.
   [[nodiscard]] const status& error() const noexcept { return error_; }
   explicit operator bool() const noexcept { return pin_.is_open(); }
+  /// True while commits wait because of versions that only snapshots as old as this one need: to
+  /// release it would let them go on.
+  [[nodiscard]] bool is_pressed() const noexcept;
   [[nodiscard]] sheaf::epoch epoch() const noexcept { return {pin_.epoch()}; }
 
   /// The whole of `target`. O(1) for sources and eager arrays. Errors: `error()`, `foreign_handle`,

@@ -1,0 +1,214 @@
+/// \file
+/// Commits with a time budget: what is done in time, what goes on in the background, what readers
+/// and later commits see meanwhile, and where failures arrive.
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include <sheaf/engine/pending_commit.hpp>
+
+#include "engine/support.hpp"
+
+namespace engine_test {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A source and `levels` arrays, each twice the one before less 1: some milliseconds of work.
+struct tower {
+  explicit tower(unsigned levels, const engine_options& options = {})
+      : desk(opened(build(levels), options)) {}
+  const model& build(unsigned levels) {
+    source = declared.source<float>("source", 1 << 18);
+    top = source;
+    for (unsigned i = 0; i < levels; ++i) {
+      top = declared.derive("", top * 2.0f - 1.0f);
+      floors.push_back(top);
+    }
+    return declared;
+  }
+  [[nodiscard]] transaction changing_all(float value) {
+    values.assign(source.size(), value);
+    auto txn = desk.begin();
+    txn.range(source, {}, values);
+    return txn;
+  }
+
+  model declared;
+  array<float> source, top;
+  std::vector<array<float>> floors;
+  std::vector<float> values;
+  engine desk;
+};
+
+TEST(Deadline, ACommitThatIsDoneInTimeIsLikeAnyOther) {
+  tower t(2);
+  auto txn = t.desk.begin();
+  txn.set(t.source, {.index = 9}, 4.0f);
+  auto pending = std::move(txn).commit_for(10s);
+  EXPECT_TRUE(pending.is_done());
+  const auto done = pending.wait();
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(*done, t.desk.epoch());
+  EXPECT_EQ(pending.number(), *done);
+  EXPECT_EQ(t.desk.snapshot().get(t.top, 9).value(), 13.0f);
+  EXPECT_EQ(t.desk.stats().suspended_commits, 0u);
+  expect_glued(t.desk);
+}
+
+TEST(Deadline, PastTheBudgetReadersKeepTheLastEpochUntilTheWholeCommitIsVisible) {
+  for (const unsigned threads : {1u, 2u}) {
+    tower t(24, {.threads = threads});
+    for (int round = 1; round <= 5; ++round) {
+      const epoch before = t.desk.epoch();
+      const auto old_image = image_of(t.desk, t.floors[0], t.floors[11], t.top);
+      auto pending = t.changing_all(static_cast<float>(round)).commit_for(50us);
+      // Whatever a snapshot sees meanwhile is one epoch, whole.
+      while (!pending.is_done()) {
+        const auto now = t.desk.snapshot();
+        if (now.epoch() == before) {
+          EXPECT_EQ(image_of(now, t.floors[0], t.floors[11], t.top), old_image);
+        }
+      }
+      const auto done = pending.wait();
+      ASSERT_TRUE(done) << done.error().message();
+      EXPECT_GT(*done, before);
+      EXPECT_EQ(t.desk.epoch(), *done);
+      EXPECT_NE(image_of(t.desk, t.floors[0], t.floors[11], t.top), old_image);
+    }
+    EXPECT_GT(t.desk.stats().suspended_commits, 0u);
+    expect_glued(t.desk);
+  }
+}
+
+TEST(Deadline, TheNumberIsDecidedBeforeItIsVisible) {
+  tower t(24);
+  auto pending = t.changing_all(1.0f).commit_for(0us);
+  ASSERT_TRUE(pending.number());
+  const epoch number = *pending.number();
+  EXPECT_EQ(*pending.wait(), number);
+}
+
+TEST(Deadline, LaterCommitsWaitForTheOneThatWasSuspendedAndAreOneGroup) {
+  tower t(24);
+  auto first = t.changing_all(1.0f).commit_for(0us);
+  std::vector<std::thread> writers;
+  std::atomic<int> failed{0};
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    writers.emplace_back([&, i] {
+      auto txn = t.desk.begin();
+      txn.merge(t.source, merge_operator::max, {.index = i}, 5.0f);
+      failed += !std::move(txn).commit();
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_TRUE(first.is_done());
+  EXPECT_TRUE(first.wait());
+  EXPECT_EQ(failed, 0);
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(t.desk.snapshot().get(t.source, i).value(), 5.0f);
+  }
+  expect_glued(t.desk);
+}
+
+TEST(Deadline, BehindAnotherCommitTheBudgetIsKeptAndTheOrderToo) {
+  tower t(24);
+  auto first = t.changing_all(1.0f).commit_for(0us);
+  auto txn = t.desk.begin();
+  txn.set(t.source, {.index = 3}, 7.0f);
+  auto second = std::move(txn).commit_for(100us);
+  const auto one = first.wait();
+  const auto two = second.wait();
+  ASSERT_TRUE(one);
+  // Begun before the first was visible: it wrote an element the first wrote.
+  expect_status(two, status_code::conflict, {"source"});
+  auto later = t.desk.begin();
+  later.set(t.source, {.index = 3}, 7.0f);
+  const auto three = std::move(later).commit_for(10s).wait();
+  ASSERT_TRUE(three) << three.error().message();
+  EXPECT_GT(*three, *one);
+  EXPECT_EQ(t.desk.snapshot().get(t.source, 3).value(), 7.0f);
+}
+
+TEST(Deadline, AFailureArrivesOnTheHandleAndChangesNothing) {
+  model declared;
+  std::atomic<bool> fails{false};
+  const auto source = declared.source<float>("source", 1 << 18);
+  array<float> top = source;
+  for (int i = 0; i < 16; ++i) top = declared.derive("", top * 2.0f);
+  const auto hosted = declared.derive_host<float>("hosted", 1, {top}, [&](host_call& call) {
+    call.result<float>()[0] = call.operand<float>(0)[0];
+    return fails ? status(status_code::invalid_argument, subsystem::engine, "told to") : status();
+  });
+  engine desk = opened(declared);
+  set_all(desk, source, 1.0f);
+  const auto before = image_of(desk, source, top, hosted);
+  fails = true;
+  const std::vector<float> values(source.size(), 3.0f);
+  auto txn = desk.begin();
+  txn.range(source, {}, values);
+  auto pending = std::move(txn).commit_for(0us);
+  expect_status(pending.wait(), status_code::operator_failed, {"hosted", "told to"});
+  EXPECT_EQ(image_of(desk, source, top, hosted), before);
+  fails = false;
+  set_all(desk, source, 3.0f);
+  EXPECT_NE(image_of(desk, source, top, hosted), before);
+  expect_glued(desk);
+}
+
+TEST(Deadline, DroppingTheHandleDropsNoCommitAndClosingWaitsForIt) {
+  tower t(24);
+  (void)t.changing_all(2.0f).commit_for(0us);
+  t.desk.close();
+  auto pending = t.changing_all(3.0f).commit_for(10s);
+  expect_status(pending.wait(), status_code::closed, {});
+  {
+    tower gone(24);
+    (void)gone.changing_all(2.0f).commit_for(0us);
+  }
+}
+
+TEST(Deadline, MistakesAndReadOnlyTransactionsAreDoneAtOnce) {
+  tower t(2);
+  auto wrong = t.desk.begin();
+  wrong.set(t.source, {.index = 1 << 20}, 1.0f);
+  expect_status(std::move(wrong).commit_for(1s).wait(), status_code::out_of_range, {"source"});
+  auto reading = t.desk.begin();
+  ASSERT_TRUE(reading.read(t.top, 3));
+  const auto seen = std::move(reading).commit_for(1s).wait();
+  ASSERT_TRUE(seen) << seen.error().message();
+  EXPECT_EQ(*seen, t.desk.epoch());
+  expect_status(pending_commit().wait(), status_code::closed, {});
+  EXPECT_TRUE(pending_commit().is_done());
+}
+
+TEST(Deadline, ManyThreadsWithBudgetsAndWithoutLeaveWhatTheirCommitsSay) {
+  tower t(6, {.threads = 2});
+  constexpr int rounds = 40;
+  std::vector<std::thread> writers;
+  std::atomic<std::uint64_t> added{0};
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    writers.emplace_back([&, i] {
+      for (int round = 0; round < rounds; ++round) {
+        auto txn = t.desk.begin();
+        txn.set(t.source, {.index = i * 5000 + static_cast<std::uint64_t>(round)},
+                static_cast<float>(round + 1));
+        const auto done = i % 2 == 0 ? std::move(txn).commit_for(20us).wait()
+                                     : std::move(txn).commit();
+        added += done ? 1u : 0u;
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(added, 4u * rounds);
+  const auto now = t.desk.snapshot();
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    for (std::uint64_t round = 0; round < rounds; ++round) {
+      EXPECT_EQ(now.get(t.source, i * 5000 + round).value(), static_cast<float>(round + 1));
+    }
+  }
+  expect_glued(t.desk);
+}
+
+}  // namespace
+}  // namespace engine_test
