@@ -6,6 +6,7 @@
 
 #include <sheaf/engine/engine.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -56,18 +57,20 @@ work_item item_of(unsigned mine, unsigned writers, std::uint64_t number) {
 /// Runs `body(writer, number)` `each` times on every one of `writers` threads; seconds.
 template <class Body>
 double crew_time(unsigned writers, std::uint64_t each, Body&& body) {
-  std::latch ready(static_cast<std::ptrdiff_t>(writers) + 1);
+  std::latch ready(static_cast<std::ptrdiff_t>(writers));
+  std::vector<double> begun(writers), ended(writers);
   std::vector<std::thread> crew;
   for (unsigned mine = 0; mine < writers; ++mine) {
     crew.emplace_back([&, mine] {
       ready.arrive_and_wait();
+      begun[mine] = seconds_now();
       for (std::uint64_t number = 0; number < each; ++number) body(mine, number);
+      ended[mine] = seconds_now();
     });
   }
-  ready.arrive_and_wait();
-  const double begin = seconds_now();
   for (std::thread& member : crew) member.join();
-  return seconds_now() - begin;
+  return *std::max_element(ended.begin(), ended.end()) -
+         *std::min_element(begun.begin(), begun.end());
 }
 
 void eight_writers(benchmark::State& state) {

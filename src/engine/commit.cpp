@@ -8,13 +8,13 @@ namespace sheaf::inline v0 {
 /// Room in `touched_` for every page the group may write to, before anything changes.
 status engine_core::make_room(const accepted_group& group) {
   std::uint64_t pages = 0;
-  group.for_each([&](const commit_request& member) {
+  for (const commit_request& member : group) {
     for (const delta_piece& piece : member.changes->pieces()) {
       const std::uint32_t source = now_->source_index(piece.array);
       // A range of n elements touches at most n / page + 2 pages; n is a bound for every kind.
       pages += std::min<std::uint64_t>(piece.count, now_->graph->sources[source].page_count);
     }
-  });
+  }
   if (group.count > 1) pages = std::min<std::uint64_t>(pages, now_->graph->slot_count);
   try {
     touched_.reserve(pages);
@@ -28,11 +28,11 @@ status engine_core::make_room(const accepted_group& group) {
 
 bool engine_core::can_fail(const accepted_group& group) const noexcept {
   bool found = false;
-  group.for_each([&](const commit_request& member) {
+  for (const commit_request& member : group) {
     for (const delta_piece& piece : member.changes->pieces()) {
       found |= now_->graph->reaches_fallible[now_->source_index(piece.array)] != 0;
     }
-  });
+  }
   return found || now_->runner->delays_reach_fallible(delays_);
 }
 
@@ -45,7 +45,7 @@ status engine_core::reserve_frames(const accepted_group& group) {
     return {};
   }
   now_->runner->mark_delays(delays_);
-  group.for_each([this](const commit_request& member) { mark_pieces(*member.changes); });
+  for (const commit_request& member : group) mark_pieces(*member.changes);
   return frames_->reserve(now_->runner->count_cone(), now_->runner->logs());
 }
 

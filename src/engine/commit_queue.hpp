@@ -99,14 +99,27 @@ struct accepted_group {
     (first == nullptr ? first : last->next_accepted) = &member;
     last = &member;
   }
-  template <class Visitor>
-  void for_each(Visitor&& visitor) const {
-    for (commit_request* at = first; at != nullptr;) {
-      commit_request* next = at->next_accepted;  // the visitor may put it into another group
-      visitor(*at);
-      at = next;
+  /// The member looked at may be put into another group: the way on was read before.
+  class iterator {
+   public:
+    explicit iterator(commit_request* at) noexcept : at_(at), next_(next_of(at)) {}
+    commit_request& operator*() const noexcept { return *at_; }
+    iterator& operator++() noexcept {
+      at_ = next_;
+      next_ = next_of(at_);
+      return *this;
     }
-  }
+    bool operator==(const iterator& other) const noexcept { return at_ == other.at_; }
+
+   private:
+    static commit_request* next_of(const commit_request* at) noexcept {
+      return at == nullptr ? nullptr : at->next_accepted;
+    }
+    commit_request* at_;
+    commit_request* next_;
+  };
+  [[nodiscard]] iterator begin() const noexcept { return iterator(first); }
+  [[nodiscard]] iterator end() const noexcept { return iterator(nullptr); }
 };
 
 class SHEAF_CAPABILITY("turn") commit_queue {

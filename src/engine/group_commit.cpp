@@ -104,12 +104,12 @@ commit_group engine_core::commit_some(const commit_group& group) {
 
 void engine_core::commit_one_by_one(const accepted_group& group) {
   ++groups_split_;
-  group.for_each([this](commit_request& member) {
+  for (commit_request& member : group) {
     // Its own link is the group's; alone it has none.
     commit_request* next = std::exchange(member.next, nullptr);
     (void)commit_some({&member, nullptr});
     member.next = next;
-  });
+  }
 }
 
 /// What the one member of a group wrote matters to transactions and forks that are open now: who
@@ -132,7 +132,7 @@ status engine_core::commit_together(const accepted_group& group) {
 /// The way of a delta, see the head of engine.hpp.
 status engine_core::commit_once(const accepted_group& group) {
   bool is_empty = true;
-  group.for_each([&](const commit_request& member) { is_empty &= member.changes->is_empty(); });
+  for (const commit_request& member : group) is_empty &= member.changes->is_empty();
   if (is_empty && delays_.is_empty()) {
     publish_nothing_new(group);
     return {};
@@ -170,11 +170,9 @@ status engine_core::start_epoch(const accepted_group& group, bool keeps_readers)
   touched_.clear();
   const status moved = now_->runner->move_delays(delays_);
   SHEAF_ASSERT(moved.is_ok(), "built-in-operators-cannot-fail");
-  group.for_each([this](const commit_request& member) { apply_pieces(*member.changes); });
+  for (const commit_request& member : group) apply_pieces(*member.changes);
   mark_touched();
-  group.for_each([this](const commit_request& member) {
-    now_->runner->note_written(*member.changes);
-  });
+  for (const commit_request& member : group) now_->runner->note_written(*member.changes);
   return {};
 }
 
@@ -202,10 +200,10 @@ void engine_core::end_epoch(const accepted_group& group) {
   last_.source_pages_touched = touched_.size();
   total_ += last_;
   ++groups_;
-  group.for_each([&](commit_request& member) {
+  for (commit_request& member : group) {
     member.epoch = number;
     ++commits_;
-  });
+  }
   if (epoch_.newest_pinned != 0) {
     frames_->end_commit(now_->runner->logs(), pins_, keep_spares_);
   }
@@ -221,10 +219,10 @@ void engine_core::publish_nothing_new(const accepted_group& group) {
   // release: pairs with the load of an opener.
   published_.store(number, std::memory_order_release);
   ++groups_;
-  group.for_each([&](commit_request& member) {
+  for (commit_request& member : group) {
     member.epoch = number;
     ++commits_;
-  });
+  }
 }
 
 }  // namespace sheaf::inline v0

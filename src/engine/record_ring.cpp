@@ -60,7 +60,7 @@ void record_ring::publish(std::uint64_t epoch, const accepted_group& group,
     return;
   }
   std::size_t size = sizeof(record_header) + changes_.runs().size() * sizeof(changed_run);
-  group.for_each([&](const commit_request& member) { size += tag_size(member); });
+  for (const commit_request& member : group) size += tag_size(member);
   size = rounded(size);
   const bool fits = current_ != nullptr && current_->graph == graph &&
                     current_->capacity - current_->used.load(std::memory_order_relaxed) >= size;
@@ -115,7 +115,7 @@ void record_ring::write(std::uint64_t epoch, const accepted_group& group,
   to += sizeof header;
   if (!runs.empty()) std::memcpy(to, runs.data(), runs.size() * sizeof(changed_run));
   to += runs.size() * sizeof(changed_run);
-  group.for_each([&](const commit_request& member) {
+  for (const commit_request& member : group) {
     const tag_store none;
     const tag_store& tag = member.tag == nullptr ? none : *member.tag;
     std::memcpy(to, &tag.who_size, sizeof tag.who_size);
@@ -123,7 +123,7 @@ void record_ring::write(std::uint64_t epoch, const accepted_group& group,
     to += 2 * sizeof(std::uint16_t);
     std::memcpy(to, tag.text, tag.size());
     to += tag.size();
-  });
+  }
   // release: pairs with the acquire of readers.
   current_->used.store(offset + size, std::memory_order_release);
 }

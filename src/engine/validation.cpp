@@ -137,11 +137,11 @@ bool engine_core::reads_what_is_pending(const read_set& reads, const accepted_gr
   }
   bool found = false;
   for (const std::uint32_t producer : reads.derived) {
-    before.for_each([&](const commit_request& other) {
+    for (const commit_request& other : before) {
       for (const delta_piece& piece : other.changes->pieces()) {
         found = found || reach_.reaches(graph, now_->source_index(piece.array), producer);
       }
-    });
+    }
   }
   return found;
 }
