@@ -136,7 +136,8 @@ void check_operators(const model_data& data, std::vector<status>& found) {
 void check_slots(const model_data& data, std::vector<status>& found) {
   std::uint64_t slots = 0;
   for (const array_record& array : data.arrays) {
-    if (array.length != 0 && array.kind != array_kind::dropped) slots += page_count_of(array.length, array.type, array.page);
+    if (array.length == 0 || array.kind == array_kind::dropped) continue;
+    slots += page_count_of(array.length, array.type, array.page);
   }
   if (slots < no_index) return;
   found.push_back(make_status(status_code::too_many, subsystem::graph,

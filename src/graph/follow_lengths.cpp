@@ -2,13 +2,13 @@
 /// Derived arrays follow the lengths of their operands: in order of level, each definition whose
 /// operands have other lengths than before is made anew over them.
 ///
-/// | kind                  | how it follows |
-/// |-----------------------|----------------|
-/// | combine, program      | the longest operand gives the length; one of a single element meets all |
-/// | reduce                | inner arrays get the sizes of the new tree; levels are added or dropped on top |
-/// | segment_fold, gather  | the items stay; they must lie inside the operand |
-/// | host                  | its length is its own |
-/// | others                | not: they are to be redefined |
+/// | kind                 | how it follows |
+/// |----------------------|----------------|
+/// | combine, program     | the longest operand gives the length; a single element meets all |
+/// | reduce               | inner arrays get the sizes of the new tree, with levels on top or off |
+/// | segment_fold, gather | the items stay; they must lie inside the operand |
+/// | host                 | its length is its own |
+/// | others               | not: they are to be redefined |
 ///
 /// What cannot follow is a mistake of the whole, not of a call: a later call may mend it.
 #include <algorithm>

@@ -235,6 +235,10 @@ TEST(GraphChangeRefused, MistakesNameTheArrayAndChangeNothing) {
         txn.resize(d.b, 10);
       },
       status_code::out_of_range, {"element 700 of 'a', which has 10"});
+}
+
+TEST(GraphChangeRefused, AnIndexPastAShrunkOperandUnlessItIsMendedInTheSameTransaction) {
+  desk d;
   const auto picked = [&] {
     auto txn = d.run.begin();
     auto made = txn.graph().derive("picked", gather(d.a, {1, 998}));
