@@ -151,7 +151,8 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
                                         std::shared_ptr<const model_data> declared,
                                         const graph_change& change,
                                         commit_request& member) noexcept SHEAF_REQUIRES(turn_);
-  [[nodiscard]] status run_change(const graph_change& change, const delta& changes)
+  [[nodiscard]] status run_change(const graph_change& change, const std::uint32_t* old_table,
+                                  const delta& changes)
       SHEAF_REQUIRES(turn_);
   void reserve_generation() SHEAF_EXCLUDES(pool_mutex_);
   void forget_generations() SHEAF_REQUIRES(turn_) SHEAF_EXCLUDES(pool_mutex_);

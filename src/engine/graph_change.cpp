@@ -1,6 +1,7 @@
 #include "engine/graph_change.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include <sheaf/propagate/executor.hpp>
 
@@ -10,14 +11,15 @@ array_pages pages_of(const plan& graph, std::uint32_t array) noexcept {
   if (array >= graph.producer_of_array.size()) return {};
   const std::uint32_t producer = graph.producer_of_array[array];
   if (producer == no_index) return {};
+  const bool contiguous = std::ranges::binary_search(graph.contiguous, producer);
   if (graph.is_source(producer)) {
     const plan_source& source = graph.sources[producer];
-    return {source.slot, source.page_count, source.length, source.page, source.type};
+    return {source.slot, source.page_count, source.length, source.page, source.type, contiguous};
   }
   if (producer - graph.source_count() >= graph.eager_node_count) return {};
   const plan_node& node = graph.node_of(producer);
   const plan_operation& op = graph.operation_of(node);
-  return {node.slot, op.page_count, op.length, op.page, op.type};
+  return {node.slot, op.page_count, op.length, op.page, op.type, contiguous};
 }
 
 namespace {
@@ -27,9 +29,12 @@ class comparison {
   comparison(const plan& before, const plan& after, const model_data& declared)
       : before_(before),
         after_(after),
-        declared_(declared),
         is_redefined_(declared.array_count(), false) {
     for (const std::uint32_t array : declared.redefined) is_redefined_[array] = true;
+    for (const auto& [array, length] : declared.shrunk) {
+      const auto known = lowest_.try_emplace(array, length).first;
+      known->second = std::min(known->second, length);
+    }
   }
 
   graph_change run() {
@@ -54,39 +59,49 @@ class comparison {
     const array_pages is = pages_of(after_, array);
     SHEAF_ASSERT(was.count == 0 || is.count == 0 || (was.page == is.page && was.type == is.type),
                  "arrays-keep-type-and-page-class");
-    const std::uint32_t kept = std::min(was.count, is.count);
+    std::uint32_t kept = std::min(was.count, is.count);
+    if (is.contiguous && was.count != is.count) {
+      if (kept != 0) change_.copies.push_back({was.slot, is.slot, kept, is.page});
+      kept = 0;
+    }
     if (kept != 0) table_->kept.push_back({was.slot, is.slot, kept, is.page});
     if (was.count > kept) {
       table_->buried.push_back({was.slot + kept, was.count - kept, was.page});
     }
-    const bool contiguous = declared_.arrays[array].contiguous;
-    if (contiguous && kept != 0 && was.count != is.count) change_.cannot_move = array_id{array};
     if (is.count > kept) {
-      table_->fresh.push_back({is.slot + kept, is.count - kept, is.page, contiguous});
+      table_->fresh.push_back({is.slot + kept, is.count - kept, is.page, is.contiguous});
     }
     if (is.count == 0) return;
     const bool is_new = was.count == 0;
-    const bool has_moved = !is_new && was.length != is.length;
-    if (has_moved && was.length > is.length) cut(is);
+    // An array that shrank and grew again in one transaction forgot what lay between.
+    std::uint64_t common = std::min(was.length, is.length);
+    const auto lowest = lowest_.find(array);
+    if (lowest != lowest_.end()) common = std::min(common, lowest->second);
+    const bool has_moved = !is_new && (was.length != is.length || common != is.length);
+    if (!is_new && common != was.length) cut(is, common, std::min(was.count, is.count));
     if (is_new || is_redefined_[array] || (has_moved && runs_whole(array))) {
       if (!is_source(array)) change_.marks.push_back({is, 0, has_moved});
     } else if (has_moved) {
-      const std::uint64_t last = std::min(was.length, is.length) - 1;
+      const std::uint64_t last = common - 1;
       change_.marks.push_back({is, (last << size_shift(is.type)) / line_size, true});
     }
   }
 
-  /// Elements past the new end lie in the last page, where it is not full.
-  void cut(const array_pages& is) {
-    const std::uint64_t end = is.length << size_shift(is.type);
-    const auto inside = static_cast<std::uint32_t>(end & (bytes_of(is.page) - 1));
-    if (inside != 0) change_.tails.push_back({is.slot + is.count - 1, inside, is.page});
+  /// Clears the elements from `end` on in the first `pages` pages, those that were there.
+  void cut(const array_pages& is, std::uint64_t end, std::uint32_t pages) {
+    const std::uint64_t bytes = end << size_shift(is.type);
+    auto inside = static_cast<std::uint32_t>(bytes & (bytes_of(is.page) - 1));
+    for (auto page = static_cast<std::uint32_t>(bytes >> byte_shift(is.page)); page < pages;
+         ++page) {
+      change_.tails.push_back({is.slot + page, inside, is.page});
+      inside = 0;
+    }
   }
 
   const plan& before_;
   const plan& after_;
-  const model_data& declared_;
   std::vector<bool> is_redefined_;
+  std::map<std::uint32_t, std::uint64_t> lowest_;  ///< length of arrays that were made shorter
   std::shared_ptr<table_change> table_ = std::make_shared<table_change>();
   graph_change change_;
 };

@@ -26,6 +26,7 @@ struct array_pages {
   std::uint64_t length = 0;
   page_class page = page_class::b64;
   dtype type = dtype::f32;
+  bool contiguous = false;
 
   /// Lines that hold elements.
   [[nodiscard]] std::uint64_t lines() const noexcept {
@@ -48,10 +49,16 @@ struct graph_change {
     page_class page;
   };
 
+  /// Pages that survive in other frames: a contiguous array of another number of pages.
+  struct copy {
+    std::uint32_t from, to, count;  ///< slots of the old and of the new table
+    page_class page;
+  };
+
   std::shared_ptr<const table_change> table;
+  std::vector<copy> copies;
   std::vector<mark> marks;
   std::vector<tail> tails;
-  array_id cannot_move = no_array;  ///< a contiguous array that would get other pages
 };
 
 /// `after` is `declared` compiled, which was edited from what `before` is compiled from.

@@ -48,11 +48,6 @@ status engine_core::commit_graph(commit_request& member) {
     std::shared_ptr<const model_data> declared = member.edit->data();
     SHEAF_TRY(pieces_fit(*member.changes, **graph, *declared, *apply_));
     const graph_change change = change_between(*now_->graph, **graph, *declared);
-    if (change.cannot_move != no_array) {
-      return make_status(status_code::unsupported, subsystem::engine,
-                         "a contiguous array cannot get more or fewer pages", "'%s'",
-                         declared->name_of(change.cannot_move).c_str());
-    }
     const std::uint64_t number = ++next_epoch_;
     frames_->begin_commit(number, published());
     SHEAF_TRY(frames_->begin_table(change.table, number, pins_));
@@ -77,7 +72,7 @@ status engine_core::enter_generation(std::shared_ptr<const plan> graph,
     (*made)->first_epoch = next_epoch_;
     reserve_generation();
     now_ = std::move(*made);
-    ran = run_change(change, *member.changes);
+    ran = run_change(change, before->table, *member.changes);
   } catch (const std::bad_alloc&) {
     ran = no_memory();
   }
@@ -110,7 +105,8 @@ status engine_core::enter_generation(std::shared_ptr<const plan> graph,
 }
 
 /// The levels of the new plan, with the writes of the transaction.
-status engine_core::run_change(const graph_change& change, const delta& changes) {
+status engine_core::run_change(const graph_change& change, const std::uint32_t* old_table,
+                               const delta& changes) {
   executor& runner = *now_->runner;
   touched_.clear();
   touched_.reserve(now_->graph->levels[0].slot_end);
@@ -120,6 +116,14 @@ status engine_core::run_change(const graph_change& change, const delta& changes)
     mark_pieces(changes);
     mark_change(change, runner);
     SHEAF_TRY(frames_->reserve(runner.count_cone(), runner.logs()));
+  }
+  for (const graph_change::copy& copy : change.copies) {
+    for (std::uint32_t i = 0; i < copy.count; ++i) {
+      std::memcpy(frames_->current(copy.to + i, copy.page),
+                  frames_->base(copy.page) +
+                      (std::size_t{old_table[copy.from + i]} << byte_shift(copy.page)),
+                  bytes_of(copy.page));
+    }
   }
   for (const graph_change::tail& tail : change.tails) {
     std::byte* page = frames_->changes_in_place(tail.slot, tail.page)

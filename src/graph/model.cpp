@@ -104,6 +104,7 @@ void declaration_state::copy_data() {
   needs_tag = true;
   data->redefined.clear();
   data->dropped.clear();
+  data->shrunk.clear();
 }
 
 std::uint32_t declaration_state::add_array(std::string_view name, const array_record& record) {

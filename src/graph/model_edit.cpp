@@ -178,6 +178,11 @@ array_handle model::redefine_array(const array_handle& target, const definition_
     if (record.lazy) ++data.lazy_count;
     else --data.lazy_count;
   }
+  if (record.lazy && record.contiguous) {
+    state_->note(make_status(status_code::unsupported, subsystem::graph,
+                             "a lazy array cannot be contiguous", "'%s'",
+                             data.name_of(target.id).c_str()));
+  }
   const std::uint64_t before = record.length;
   definer(*state_, array, false, record.page).define(computed);
   data.redefined.push_back(array);
@@ -262,6 +267,7 @@ array_handle model::resize_array(const array_handle& target, std::uint64_t lengt
     state_->note(fault);
     record.length = before;
   }
+  if (record.length < before) data.shrunk.emplace_back(array, record.length);
   state_->note_length(array, before);
   return state_->handle_of(array);
 }

@@ -142,6 +142,8 @@ struct model_data {
   std::vector<std::uint32_t> redefined;  ///< arrays computed otherwise than in the data that this
                                          ///< was copied from; may repeat
   std::vector<std::uint32_t> dropped;    ///< arrays that data still had
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> shrunk;  ///< arrays that were made shorter,
+                                                                ///< and to what; may repeat
 
   /// The tag of an array, which exists.
   [[nodiscard]] std::uint32_t tag_of(std::uint32_t array) const noexcept {
