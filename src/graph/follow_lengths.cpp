@@ -244,7 +244,10 @@ bool definer::follow_fold(std::uint32_t operand, semiring_id semiring,
   const fold_tree_shape shape = shape_of_fold_tree(data_.arrays[operand].length, type_);
   const bool base_is_inner = data_.arrays[operand].kind == array_kind::hidden &&
                              data_.arrays[operand].name_begin == result_;
-  hidden_count_ = static_cast<std::uint32_t>(partials.size()) + (base_is_inner ? 1 : 0);
+  if (base_is_inner) hidden_count_ = data_.arrays[operand].name_size + 1;
+  for (const std::uint32_t partial : partials) {
+    hidden_count_ = std::max(hidden_count_, data_.arrays[partial].name_size + 1);
+  }
   const auto forget = [&](std::uint32_t array) {
     data_.definitions[data_.arrays[array].definition].result = no_index;
     state_.has_gaps = true;
@@ -252,14 +255,29 @@ bool definer::follow_fold(std::uint32_t operand, semiring_id semiring,
   forget(result_);
   for (const std::uint32_t partial : partials) forget(partial);
   data_.forward_declared = true;
+  // A block of 64 elements is read from one page.
+  const auto holds_blocks = [&](const array_record& partial, std::uint64_t length) {
+    return bytes_of(partial.page) >> size_shift(type_) >= fold_block_items_max ||
+           page_count_of(length, type_, partial.page) == 1;
+  };
+  bool reads_another = false;
   for (std::size_t level = 0; level + 1 < shape.levels; ++level) {
-    const bool is_there = level < partials.size();
-    const std::uint32_t partial =
-        is_there ? partials[level] : add_hidden(shape.sizes[level]);
-    data_.arrays[partial].length = shape.sizes[level];
+    const std::uint64_t length = shape.sizes[level];
+    std::uint32_t partial = level < partials.size() ? partials[level] : no_index;
+    if (partial != no_index && !holds_blocks(data_.arrays[partial], length)) {
+      data_.arrays[partial].definition = no_definition;
+      state_.bury(partial);
+      partial = no_index;
+    }
+    if (partial != no_index && reads_another) data_.redefined.push_back(partial);
+    if (partial == no_index) {
+      partial = add_hidden(length);
+      reads_another = true;
+    }
+    data_.arrays[partial].length = length;
     definer(state_, partial, true, std::nullopt)
         .define_fold(level == 0 ? operator_kind::fold_lines : operator_kind::fold_blocks, semiring,
-                     operand, shape.sizes[level], no_index);
+                     operand, length, no_index);
     operand = partial;
   }
   for (std::size_t level = shape.levels - 1; level < partials.size(); ++level) {
@@ -268,7 +286,7 @@ bool definer::follow_fold(std::uint32_t operand, semiring_id semiring,
   }
   define_fold(shape.levels == 1 ? operator_kind::fold_lines : operator_kind::fold_blocks, semiring,
               operand, 1, no_index);
-  return shape.levels != partials.size() + 1;
+  return reads_another || shape.levels != partials.size() + 1;
 }
 
 }  // namespace sheaf::inline v0
