@@ -67,7 +67,8 @@ status check_handle(const model_data& declared, const array_handle& target, dtyp
   if (record.type != type) {
     return make_status(status_code::type_mismatch, subsystem::engine,
                        "the array has another element type", "'%s' holds %s, not %s",
-                       declared.name_of(target.id).c_str(), std::string(sheaf::name_of(record.type)).c_str(),
+                       declared.name_of(target.id).c_str(),
+                       std::string(sheaf::name_of(record.type)).c_str(),
                        std::string(sheaf::name_of(type)).c_str());
   }
   return {};

@@ -95,7 +95,8 @@ class program {
     };
     if (made.form == kind::sum_of_two || made.form == kind::combined) {
       for (int i = 0; i < 3; ++i) {
-        if (const std::uint32_t other = random_.pick(from); fits(other)) made.reads.push_back(other);
+        const std::uint32_t other = random_.pick(from);
+        if (fits(other)) made.reads.push_back(other);
       }
       if (made.form == kind::sum_of_two) made.reads.resize(2, x);
     } else if (made.form == kind::with_element) {
@@ -217,9 +218,10 @@ class program {
         const bool is_over_lazy = !made.lazy && std::ranges::any_of(made.reads, [&](auto read) {
           return recipes_[read].lazy;
         });
-        const bool is_under_eager = made.lazy && std::ranges::any_of(recipes_, [&](const recipe& o) {
-          return o.is_live && !o.lazy && std::ranges::count(o.reads, at) != 0;
-        });
+        const bool is_under_eager =
+            made.lazy && std::ranges::any_of(recipes_, [&](const recipe& other) {
+              return other.is_live && !other.lazy && std::ranges::count(other.reads, at) != 0;
+            });
         if (is_over_lazy || is_under_eager) return;
         r = made;
         handles_[at] = put(txn.graph(), at, recipes_, handles_, true);
