@@ -67,6 +67,8 @@ TEST(KernelsOperators, GiveTheBitsOfTheirFunctorOnEveryInstructionSet) {
   check_bodies<desk::clamp_below, std::int64_t>(2);
   check_bodies<desk::flip, std::uint8_t>(1);
   check_bodies<desk::flip, std::int64_t>(1);
+  check_bodies<desk::discount, float>(2);
+  check_bodies<desk::discount, double>(2);
 }
 
 TEST(KernelsOperators, HaveNoBodyForTypesTheListDoesNotName) {

@@ -30,8 +30,18 @@ struct flip {
   }
 };
 
+/// The elementary functions on a kernel value.
+struct discount {
+  static constexpr sheaf::operator_id id{"test.discount", 1};
+  template <class V>
+  SHEAF_HD V operator()(V rate, V tenor) const {
+    return sheaf::exp(-rate * tenor) * sheaf::pow(sheaf::cos(rate), sheaf::log(tenor));
+  }
+};
+
 }  // namespace desk
 
 SHEAF_OPERATORS(sheaf::custom_operator<desk::blend, float, double, std::int32_t>,
                 sheaf::custom_operator<desk::clamp_below, float, double, std::int64_t>,
-                sheaf::custom_operator<desk::flip, std::uint8_t, std::int64_t>)
+                sheaf::custom_operator<desk::flip, std::uint8_t, std::int64_t>,
+                sheaf::custom_operator<desk::discount, float, double>)
