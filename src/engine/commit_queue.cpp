@@ -1,14 +1,25 @@
 #include "engine/commit_queue.hpp"
 
+#include <thread>
+
 #include <sheaf/base/assert.hpp>
 
 namespace sheaf::inline v0 {
 
 namespace {
 
-/// A group takes one to a few microseconds: about as long a follower looks before it sleeps, which
-/// with the waking costs about as much again.
-constexpr int spins_before_sleep = 256;
+/// A group takes one to a few microseconds. On few cores a follower looks about as long before it
+/// sleeps; where cores are spare it looks longer, because waking a thread of an idle core costs
+/// tens of microseconds, of the leader's time too.
+constexpr int spins_on_few_cores = 256;
+constexpr int spins_on_many_cores = 4096;
+constexpr unsigned few_cores = 4;
+
+int spins_before_sleep() noexcept {
+  static const int spins = std::thread::hardware_concurrency() > few_cores ? spins_on_many_cores
+                                                                           : spins_on_few_cores;
+  return spins;
+}
 /// How often a spinning follower looks whether it could lead: that word is everybody's.
 constexpr int spins_per_look = 4;
 
@@ -104,7 +115,7 @@ bool commit_queue::enter(commit_request& mine) noexcept {
 
 /// Waits until `mine` is done or has the turn.
 std::uint32_t commit_queue::wait(commit_request& mine) noexcept {
-  for (int spin = 0; spin < spins_before_sleep; ++spin) {
+  for (int spin = 0, spins = spins_before_sleep(); spin < spins; ++spin) {
     // acquire: pairs with the exchange in `wake`; the outcome is visible with it.
     const std::uint32_t state = mine.state.load(std::memory_order_acquire);
     if (state == commit_request::done) return state;
