@@ -74,7 +74,8 @@ result<std::shared_ptr<engine_core>> engine_core::open(const model& declared,
   const turn_lock lock(core->turn_);
   core->now_ = std::move(*made);
   core->frames_->begin_commit(1, 0);
-  core->now_->runner->begin_delays(core->delays_);
+  core->now_->runner->fill_delays();
+  core->now_->runner->queue_all(core->delays_);
   SHEAF_TRY(core->now_->runner->recompute());
   core->now_->runner->discard();
   core->total_ = core->now_->runner->take_counters();

@@ -69,7 +69,7 @@ result<std::uint64_t> fork_core::commit(const delta& changes) {
   }
   if (is_over_) return status(status_code::closed, subsystem::engine, "the fork was dropped");
   fork_workspaces& pool = *base_->graph().forks;
-  if (changes.is_empty()) {
+  if (changes.is_empty() && !has_queued_delays()) {
     last_ = {};
     return ++sequence_;
   }
@@ -101,14 +101,34 @@ result<std::uint64_t> fork_core::commit(const delta& changes) {
   return sequence_;
 }
 
+bool fork_core::has_queued_delays() const noexcept {
+  return base_->graph().graph->has_delay() && (!knows_delays_ || !delays_.is_empty());
+}
+
+/// The first commit compares all of what is followed: the snapshot may be of any epoch.
+status fork_core::move_delays(executor& runner) {
+  if (!has_queued_delays()) return {};
+  if (!knows_delays_) {
+    try {
+      runner.queue_all(delays_);
+    } catch (const std::bad_alloc&) {
+      return no_memory();
+    }
+    knows_delays_ = true;
+  }
+  return runner.move_delays(delays_);
+}
+
 status fork_core::run(const delta& changes, fork_workspace& work) {
-  status done = apply_pieces(changes, work);
+  status done = move_delays(*work.runner);
+  if (done.is_ok()) done = apply_pieces(changes, work);
   if (done.is_ok()) {
     work.runner->note_written(changes);
     done = work.runner->propagate();
   }
   if (done.is_ok()) done = top_->changes.append(changes);
   if (done.is_ok()) {
+    work.runner->note_delays(delays_);
     work.runner->finish(false);
   } else {
     work.runner->discard();

@@ -24,12 +24,15 @@
 
 #include <sheaf/base/mutex.hpp>
 #include <sheaf/engine/snapshot.hpp>
+#include <sheaf/propagate/delay_queue.hpp>
 #include <sheaf/propagate/page_branch.hpp>
 #include <sheaf/propagate/work_counters.hpp>
 
 #include "engine/fork_layer.hpp"
 
 namespace sheaf::inline v0 {
+
+class executor;
 
 /// One state of a fork, held by views, snapshots and forks made from them.
 class fork_version {
@@ -107,6 +110,9 @@ class fork_core final : public page_branch {
 
  private:
   [[nodiscard]] result<bool> take_top() noexcept;
+  /// True where time moves a delay on, or might.
+  [[nodiscard]] bool has_queued_delays() const noexcept;
+  [[nodiscard]] status move_delays(executor& runner);
   [[nodiscard]] status run(const delta& changes, fork_workspace& work);
   [[nodiscard]] status apply_pieces(const delta& changes, fork_workspace& work);
   [[nodiscard]] status touch_pages(const delta_piece& piece, fork_workspace& work);
@@ -121,6 +127,8 @@ class fork_core final : public page_branch {
   std::uint64_t sequence_ = 0;
   std::shared_ptr<fork_version> now_;  ///< the version of now, where somebody asked for it
   work_counters last_;
+  delay_queue delays_;          ///< of this fork; known after its first commit
+  bool knows_delays_ = false;
   bool is_over_ = false;
 
   // While a commit runs.

@@ -44,11 +44,7 @@ executor::state::array_pages executor::state::pages_of(std::uint32_t producer) c
   return {node.slot, op.page_count, op.page, op.type, op.length};
 }
 
-void executor::state::begin_delays(delay_queue& queue) {
-  queue.pages.clear();
-  std::uint64_t pages = 0;
-  for (const std::uint32_t producer : schedule_->followed) pages += pages_of(producer).page_count;
-  queue.pages.reserve(pages);
+void executor::state::fill_delays() noexcept {
   for (const std::uint32_t index : graph_.delays) {
     const plan_source& source = graph_.sources[index];
     if (source.initial == 0) continue;
@@ -60,6 +56,13 @@ void executor::state::begin_delays(delay_queue& queue) {
                 &source.initial, size);
     }
   }
+}
+
+void executor::state::queue_all(delay_queue& queue) const {
+  queue.pages.clear();
+  std::uint64_t pages = 0;
+  for (const std::uint32_t producer : schedule_->followed) pages += pages_of(producer).page_count;
+  queue.pages.reserve(pages);
   for (const std::uint32_t producer : schedule_->followed) {
     const array_pages followed = pages_of(producer);
     for (std::uint32_t page = 0; page < followed.page_count; ++page) {
@@ -144,7 +147,8 @@ status executor::state::move_delays(const delay_queue& queue) {
   return has_frames ? status() : branch_->failure();
 }
 
-void executor::begin_delays(delay_queue& queue) { state_->begin_delays(queue); }
+void executor::fill_delays() noexcept { state_->fill_delays(); }
+void executor::queue_all(delay_queue& queue) const { state_->queue_all(queue); }
 void executor::note_delays(delay_queue& queue) noexcept { state_->note_delays(queue); }
 void executor::mark_delays(const delay_queue& queue) noexcept { state_->mark_delays(queue); }
 status executor::move_delays(const delay_queue& queue) { return state_->move_delays(queue); }

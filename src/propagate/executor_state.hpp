@@ -88,7 +88,8 @@ struct executor::state {
     std::uint64_t length;
   };
   [[nodiscard]] array_pages pages_of(std::uint32_t producer) const noexcept;
-  void begin_delays(delay_queue& queue);
+  void fill_delays() noexcept;
+  void queue_all(delay_queue& queue) const;
   void note_delays(delay_queue& queue) noexcept;
   void mark_delays(const delay_queue& queue) noexcept;
   status move_delays(const delay_queue& queue);

@@ -43,8 +43,7 @@ TEST(Delay, OfALoopIntegratesOneStepPerCommitAnEmptyOneToo) {
   EXPECT_EQ(e.last_commit().lines_recomputed, 1u) << "only what still moves costs anything";
   EXPECT_EQ(e.epoch(), epoch{11});
   set_one(e, rate, 10, 0.0);
-  committed(e.begin());
-  EXPECT_EQ(e.last_commit().lines_recomputed, 1u) << "what changed last arrives and is cut off";
+  EXPECT_EQ(e.last_commit().lines_cut_off, 1u) << "what changed last arrives, and adds nothing";
   committed(e.begin());
   EXPECT_EQ(e.last_commit().lines_recomputed, 0u);
   EXPECT_EQ(values_of(e.snapshot(), position)[10], 102.5);
@@ -132,6 +131,31 @@ TEST(Delay, ReadByAnIndexMarksItsReaders) {
   EXPECT_EQ(values_of(e.snapshot(), picked), (std::vector<float>{0, 0, 0}));
   committed(e.begin());
   EXPECT_EQ(values_of(e.snapshot(), picked), (std::vector<float>{0, 4, 0}));
+  expect_glued(e);
+}
+
+TEST(Delay, InAForkGoesOnFromItsSnapshot) {
+  model m;
+  const auto rate = m.source<double>("rate", 100);
+  const auto position = m.declare<double>("position", 100);
+  const auto before = m.derive("before", delay(position, 1.0));
+  m.define(position, before + rate);
+  engine e = opened(m);
+  set_one(e, rate, 10, 0.5);
+  committed(e.begin());
+  const snapshot then = e.snapshot();
+  for (int i = 0; i < 5; ++i) committed(e.begin());
+  auto branch = then.fork();
+  for (int step = 1; step <= 4; ++step) {
+    auto txn = branch.begin();
+    if (step == 3) txn.set(rate, {.index = 10}, 0.25);
+    const auto done = std::move(txn).commit();
+    ASSERT_TRUE(done) << done.error().message();
+    const auto now = branch.snapshot();
+    const double expected = step < 3 ? 2.0 + step * 0.5 : 3.0 + (step - 2) * 0.25;
+    EXPECT_EQ(values_of(now, position)[10], expected) << step;
+  }
+  EXPECT_EQ(values_of(e.snapshot(), position)[10], 4.5) << "the engine did not move";
   expect_glued(e);
 }
 

@@ -20,6 +20,29 @@
 namespace sheaf {
 namespace {
 
+/// A sorted run reads its values. A merged entry o may be one of the entries p of a row below with
+/// p <= o <= p + the other row's.
+template <class Visitor>
+void visit_order(const plan& graph, const plan_operation& op, std::uint64_t i, Visitor&& visitor) {
+  const order_data& data = graph.orders[op.payload];
+  const std::uint64_t entry = i / (data.is_last || !data.is_wide() ? 1 : 2);
+  const std::uint64_t row = entry / data.stride();
+  const std::uint64_t rank = entry - row * data.stride();
+  if (op.kind == operator_kind::sorted_runs) {
+    for (std::uint64_t k = 0; k < data.values_of(row); ++k) visitor(row * data.span + k);
+    return;
+  }
+  order_data below = data;
+  below.span /= 2;
+  const std::uint64_t words = data.is_wide() ? 2 : 1;
+  for (std::uint64_t from = row * 2; from < std::min(row * 2 + 2, below.rows()); ++from) {
+    const std::uint64_t others = (from ^ 1) < below.rows() ? below.entries_of(from ^ 1) : 0;
+    for (std::uint64_t p = 0; p < below.entries_of(from); ++p) {
+      if (p <= rank && rank <= p + others) visitor((from * below.stride() + p) * words);
+    }
+  }
+}
+
 /// Elements of operand `k` that result element `i` reads, by the definition of each kind.
 template <class Visitor>
 void visit_reads(const plan& graph, const plan_operation& op, std::uint32_t which,
@@ -90,6 +113,31 @@ void visit_reads(const plan& graph, const plan_operation& op, std::uint32_t whic
         visitor(i / 64);
       }
       return;
+    case operator_kind::cast: visitor(i); return;
+    case operator_kind::gather_at:
+      if (which == 1) return visitor(i);
+      for (std::uint64_t at = 0; at < operand_length; ++at) visitor(at);
+      return;
+    case operator_kind::bin_counts: {
+      const histogram_data& data = graph.histograms[op.payload];
+      if (i % data.stride >= data.bins) return;
+      const std::uint64_t first = i / data.stride * data.chunk;
+      const std::uint64_t last = std::min(operand_length, first + data.chunk);
+      for (std::uint64_t at = first; at < last; ++at) visitor(at);
+      return;
+    }
+    case operator_kind::row_sums: {
+      const histogram_data& data = graph.histograms[op.payload];
+      const std::uint64_t first = i / data.stride * 64;
+      const std::uint64_t last = std::min(operand_length / data.stride, first + 64);
+      for (std::uint64_t row = first; row < last; ++row) {
+        visitor(row * data.stride + i % data.stride);
+      }
+      return;
+    }
+    case operator_kind::sorted_runs:
+    case operator_kind::merged_runs: return visit_order(graph, op, i, visitor);
+    case operator_kind::delay: return;  // no node
     case operator_kind::host:
       for (std::uint64_t at = 0; at < operand_length; ++at) visitor(at);
       return;
@@ -348,6 +396,13 @@ void declare_all(model& m, std::uint64_t length, sheaf_test::random_numbers& ran
     (void)m.derive({}, gemv(semiring_id::sum_product, b, x), {.page = page()});
   }
   (void)m.derive("running", scan(semiring_id::sum_product, a), {.page = page()});
+  (void)m.derive("cast", cast<std::uint32_t>(a), {.page = page()});
+  (void)m.derive("wide", cast<std::int64_t>(sum_of), {.page = page()});
+  (void)m.derive("counts", histogram(a, even_edges<T>(T{0}, T{40}, 40)), {.page = page()});
+  if (length <= 1100) {
+    (void)m.derive("sorted", sort_index(a), {.page = page()});
+    (void)m.derive("first", top_k(b, length / 3 + 1), {.page = page()});
+  }
   (void)m.derive_host<T>("host", length, {a, sum_of}, [](host_call&) { return status(); });
 }
 
@@ -371,7 +426,7 @@ TEST(DirtyMap, PushAndPullNameTheLinesTheDefinitionNamesForEveryKind) {
   ASSERT_NO_FATAL_FAILURE(compare_maps<float>(kinds));
   ASSERT_NO_FATAL_FAILURE(compare_maps<std::uint8_t>(kinds));
   ASSERT_NO_FATAL_FAILURE(compare_maps<double>(kinds));
-  EXPECT_EQ(kinds.size(), 13u) << "every kind of operator takes part";
+  EXPECT_EQ(kinds.size(), 19u) << "every kind of operator takes part";
 }
 
 }  // namespace

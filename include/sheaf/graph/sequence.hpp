@@ -147,8 +147,8 @@ template <expression_operand X>
 /// Cost: a changed index rereads its line. A change of `from` rereads every element of the result,
 /// since which of them name a changed element is not kept; give `gather` the indices at declaration
 /// where they never change.
-template <element T>
-[[nodiscard]] definition<T> gather(array<T> from, array<std::uint32_t> at) {
+template <element T, std::same_as<array<std::uint32_t>> Indices>
+[[nodiscard]] definition<T> gather(array<T> from, Indices at) {
   return definition<T>({.kind = definition_data::form::gather_at,
                         .steps = expression<T>(from).steps(),
                         .at = at.handle()});

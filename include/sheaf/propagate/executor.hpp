@@ -127,9 +127,11 @@ class executor {
   // Delays (plan::has_delay()). A queue belongs to the state of one branch; the calls are in the
   // order of a commit.
 
-  /// Gives delayed arrays their initial values and queues all of what they follow. At open, before
-  /// `recompute`. May throw std::bad_alloc.
-  void begin_delays(delay_queue& queue);
+  /// Gives delayed arrays their initial values, in place. At open, before `recompute`.
+  void fill_delays() noexcept;
+  /// Queues all lines of what is followed: always right, whatever changed; for a state whose queue
+  /// is not known. O(followed pages); may throw std::bad_alloc.
+  void queue_all(delay_queue& queue) const;
   /// True where what is queued reaches a fallible node: nothing may change in place.
   [[nodiscard]] bool delays_reach_fallible(const delay_queue& queue) const noexcept;
   /// Marks what `move_delays` could change, for `count_cone`.
