@@ -1,0 +1,212 @@
+/// \file
+/// Inserting, erasing and finding the keys of a keyed source (graph/keyed.hpp).
+///
+/// Invariants
+///  1. `one-row-a-key`: at every epoch a key has one row or none, and its probe sequence reaches it.
+///     Two transactions that insert or erase one key both write its guard, so one of them gets
+///     `conflict`. Two that put different keys into one slot, or row, both write that slot, or row.
+///  2. `no-key-lost`: an erased slot becomes unused only where the next one is unused, and the
+///     transaction writes that next slot too: whoever fills it at the same time conflicts.
+///  3. A row that is freed and taken again in one transaction keeps its columns: write them.
+///
+/// Thread safety: that of the transaction, snapshot or fork passed in.
+/// Cost: a few reads; expected O(1) while a tenth of the rows is free, O(rows) in the worst case.
+#pragma once
+
+#include <cstring>
+#include <optional>
+
+#include <sheaf/engine/fork.hpp>
+#include <sheaf/engine/snapshot.hpp>
+#include <sheaf/engine/transaction.hpp>
+#include <sheaf/graph/keyed.hpp>
+
+namespace sheaf::inline v0 {
+
+namespace detail {
+
+inline constexpr std::uint32_t slot_unused = 0;
+inline constexpr std::uint32_t slot_erased = 1;
+inline constexpr std::uint32_t slot_rows = 2;  ///< row r is slot_rows + r
+
+/// The finalizer of splitmix64 (Steele, Lea, Flood 2014): every bit of `x` reaches every bit.
+inline std::uint64_t mix_bits(std::uint64_t x) noexcept {
+  x = (x ^ x >> 30) * 0xbf58'476d'1ce4'e5b9u;
+  x = (x ^ x >> 27) * 0x94d0'49bb'1331'11ebu;
+  return x ^ x >> 31;
+}
+
+/// A key as words, the same on every machine.
+struct key_words {
+  explicit key_words(std::uint64_t key) noexcept : number(key) {}
+  explicit key_words(std::string_view key) noexcept : bytes(key), is_bytes(true) {}
+
+  [[nodiscard]] std::uint64_t count() const noexcept {
+    return is_bytes ? (bytes.size() + 7) / 8 : 1;
+  }
+  [[nodiscard]] std::uint64_t operator[](std::uint64_t word) const noexcept {
+    if (!is_bytes) return number;
+    std::uint64_t out = 0;
+    for (std::size_t i = word * 8; i < std::min<std::size_t>(bytes.size(), word * 8 + 8); ++i) {
+      out |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (i % 8 * 8);
+    }
+    return out;
+  }
+  [[nodiscard]] std::uint64_t hash() const noexcept {
+    std::uint64_t hash = mix_bits(0x9e37'79b9'7f4a'7c15u + (is_bytes ? bytes.size() : 0));
+    for (std::uint64_t i = 0; i < count(); ++i) {
+      hash = mix_bits(hash ^ (*this)[i]) + 0x9e37'79b9'7f4a'7c15u;
+    }
+    return hash;
+  }
+
+  std::uint64_t number = 0;
+  std::string_view bytes;
+  bool is_bytes = false;
+};
+
+/// Where a key is, or would go.
+struct key_place {
+  std::uint64_t slot = 0;
+  std::uint32_t row = 0;
+  bool is_found = false;
+  bool has_slot = false;
+};
+
+inline std::uint64_t guard_of(const keyed_arrays& arrays, std::uint64_t hash) noexcept {
+  return mix_bits(hash) & (arrays.guards.size() - 1);
+}
+
+inline std::uint64_t words_per_row(const keyed_arrays& arrays) noexcept {
+  return arrays.key_size_max == 0 ? 1 : (arrays.key_size_max + 7) / 8;
+}
+
+template <class Get>
+result<bool> row_has_key(const keyed_arrays& arrays, std::uint32_t row, const key_words& key,
+                         Get&& get) {
+  if (key.is_bytes) {
+    const result<std::uint32_t> size = get(arrays.sizes, row);
+    if (!size) return size.error();
+    if (*size != key.bytes.size()) return false;
+  }
+  for (std::uint64_t i = 0; i < key.count(); ++i) {
+    const result<std::uint64_t> word = get(arrays.keys, row * words_per_row(arrays) + i);
+    if (!word) return word.error();
+    if (*word != key[i]) return false;
+  }
+  return true;
+}
+
+template <class Get>
+result<key_place> place_of(const keyed_arrays& arrays, const key_words& key, Get&& get) {
+  const std::uint64_t last = arrays.slots.size() - 1;
+  key_place place;
+  std::uint64_t at = key.hash() & last;
+  for (std::uint64_t step = 0; step <= last; ++step, at = (at + 1) & last) {
+    const result<std::uint32_t> slot = get(arrays.slots, at);
+    if (!slot) return slot.error();
+    if (*slot < slot_rows) {
+      if (!place.has_slot) place.slot = at, place.has_slot = true;
+      if (*slot == slot_unused) break;
+      continue;
+    }
+    const result<bool> same = row_has_key(arrays, *slot - slot_rows, key, get);
+    if (!same) return same.error();
+    if (*same) return key_place{at, *slot - slot_rows, true, true};
+  }
+  return place;
+}
+
+template <class Key, class Get>
+result<std::optional<std::uint32_t>> find_key(const keyed<Key>& source, Key key, Get&& get) {
+  const key_words words(key);
+  if (words.is_bytes && words.bytes.size() > source.arrays().key_size_max) return std::nullopt;
+  const result<key_place> place = place_of(source.arrays(), words, get);
+  if (!place) return place.error();
+  if (!place->is_found) return std::optional<std::uint32_t>();
+  return std::optional<std::uint32_t>(place->row);
+}
+
+/// A row without a key, or `too_many`.
+template <class Get>
+result<std::uint32_t> free_row(const keyed_arrays& arrays, std::uint64_t hash, Get&& get) {
+  std::uint64_t row = mix_bits(~hash) % arrays.rows;
+  for (std::uint64_t step = 0; step < arrays.rows; ++step, row = (row + 1) % arrays.rows) {
+    const result<std::uint8_t> used = get(arrays.used, row);
+    if (!used) return used.error();
+    if (*used == 0) return static_cast<std::uint32_t>(row);
+  }
+  return make_status(status_code::too_many, subsystem::engine,
+                     "every row of the keyed source has a key", "%llu rows",
+                     static_cast<unsigned long long>(arrays.rows));
+}
+
+template <class Get, class Set>
+result<std::uint32_t> insert_key(const keyed_arrays& arrays, const key_words& key, Get&& get,
+                                 Set&& set) {
+  if (key.is_bytes && key.bytes.size() > arrays.key_size_max) {
+    return make_status(status_code::invalid_argument, subsystem::engine,
+                       "the key is longer than the keyed source allows", "%zu bytes of %u",
+                       key.bytes.size(), arrays.key_size_max);
+  }
+  const result<key_place> place = place_of(arrays, key, get);
+  if (!place) return place.error();
+  if (place->is_found) {
+    return make_status(status_code::already_exists, subsystem::engine,
+                       "the key has a row already", "row %u", place->row);
+  }
+  const std::uint64_t hash = key.hash();
+  const result<std::uint32_t> row = free_row(arrays, hash, get);
+  if (!row) return row.error();
+  SHEAF_ASSERT(place->has_slot, "more-slots-than-rows");
+  set(arrays.guards, guard_of(arrays, hash), *row + slot_rows);
+  set(arrays.slots, place->slot, *row + slot_rows);
+  set(arrays.used, *row, std::uint8_t{1});
+  if (key.is_bytes) set(arrays.sizes, *row, static_cast<std::uint32_t>(key.bytes.size()));
+  for (std::uint64_t i = 0; i < key.count(); ++i) {
+    set(arrays.keys, *row * words_per_row(arrays) + i, key[i]);
+  }
+  return row;
+}
+
+template <class Get, class Set>
+result<std::optional<std::uint32_t>> erase_key(const keyed_arrays& arrays, const key_words& key,
+                                               Get&& get, Set&& set) {
+  const result<key_place> place = place_of(arrays, key, get);
+  if (!place) return place.error();
+  if (!place->is_found) return std::optional<std::uint32_t>();
+  set(arrays.guards, guard_of(arrays, key.hash()), slot_erased);
+  set(arrays.used, place->row, std::uint8_t{0});
+  const std::uint64_t last = arrays.slots.size() - 1;
+  const std::uint64_t next = (place->slot + 1) & last;
+  const result<std::uint32_t> behind = get(arrays.slots, next);
+  if (!behind) return behind.error();
+  if (*behind != slot_unused) {
+    set(arrays.slots, place->slot, slot_erased);
+    return std::optional<std::uint32_t>(place->row);
+  }
+  set(arrays.slots, next, slot_unused);
+  std::uint64_t at = place->slot;
+  for (;;) {
+    set(arrays.slots, at, slot_unused);
+    at = (at - 1) & last;
+    const result<std::uint32_t> before = get(arrays.slots, at);
+    if (!before) return before.error();
+    if (*before != slot_erased) return std::optional<std::uint32_t>(place->row);
+  }
+}
+
+}  // namespace detail
+
+/// The row of `key` as `from` (a snapshot or a fork) shows it; empty where it has none. Errors as
+/// `snapshot::get`.
+template <class Key, class From>
+  requires requires(const From& from, const array<std::uint32_t>& slots) { from.get(slots, 0); }
+[[nodiscard]] result<std::optional<std::uint32_t>> find(const From& from, const keyed<Key>& source,
+                                                        std::type_identity_t<Key> key) {
+  return detail::find_key(source, key, [&](const auto& target, std::uint64_t index) {
+    return from.get(target, index);
+  });
+}
+
+}  // namespace sheaf::inline v0
