@@ -41,6 +41,7 @@ std::string_view name_of(status_code value) noexcept {
     case status_code::conflict: return "conflict";
     case status_code::snapshot_too_old: return "snapshot_too_old";
     case status_code::predicate_failed: return "predicate_failed";
+    case status_code::already_exists: return "already_exists";
   }
   return "unknown";
 }

@@ -104,7 +104,7 @@ status transaction::pin_snapshot() noexcept {
 }
 
 status transaction::read_elements(const array_handle& target, dtype type, std::uint64_t first,
-                                  std::uint64_t count, void* into) noexcept {
+                                  std::uint64_t count, void* into, bool noted) noexcept {
   SHEAF_TRY(pin_snapshot());
   auto found = core_->find(target, type, state_->pin);
   if (!found) return found.error();
@@ -118,7 +118,7 @@ status transaction::read_elements(const array_handle& target, dtype type, std::u
   if (count == 0) return {};
   const plan& graph = *state_->pin.graph().graph;
   const std::uint32_t producer = graph.producer_of_array[index_of(target.id)];
-  if (state_->level == isolation::serializable) {
+  if (noted && state_->level == isolation::serializable) {
     if (state_->reads.byte_size() >= core_->transaction_bytes_max()) {
       return make_status(status_code::too_many, subsystem::engine,
                          "the transaction read too many pages", "%zu bytes",

@@ -45,6 +45,7 @@ enum class status_code : std::uint8_t {
   conflict,           ///< another transaction committed first what this one wrote or read
   snapshot_too_old,   ///< the transaction began before what the engine remembers of writes
   predicate_failed,   ///< the condition of `commit_if` did not hold
+  already_exists,     ///< the key has a row
 };
 [[nodiscard]] std::string_view name_of(status_code value) noexcept;
 

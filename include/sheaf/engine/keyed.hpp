@@ -9,6 +9,8 @@
 ///     transaction writes that next slot too: whoever fills it at the same time conflicts.
 ///  3. A row that is freed and taken again in one transaction keeps its columns: write them.
 ///
+/// Forks find keys; inserting and erasing in a fork goes through a transaction of the engine only.
+///
 /// Thread safety: that of the transaction, snapshot or fork passed in.
 /// Cost: a few reads; expected O(1) while a tenth of the rows is free, O(rows) in the worst case.
 #pragma once
@@ -120,7 +122,9 @@ result<key_place> place_of(const keyed_arrays& arrays, const key_words& key, Get
 template <class Key, class Get>
 result<std::optional<std::uint32_t>> find_key(const keyed<Key>& source, Key key, Get&& get) {
   const key_words words(key);
-  if (words.is_bytes && words.bytes.size() > source.arrays().key_size_max) return std::nullopt;
+  if (words.is_bytes && words.bytes.size() > source.arrays().key_size_max) {
+    return std::optional<std::uint32_t>();
+  }
   const result<key_place> place = place_of(source.arrays(), words, get);
   if (!place) return place.error();
   if (!place->is_found) return std::optional<std::uint32_t>();
@@ -201,12 +205,54 @@ result<std::optional<std::uint32_t>> erase_key(const keyed_arrays& arrays, const
 /// The row of `key` as `from` (a snapshot or a fork) shows it; empty where it has none. Errors as
 /// `snapshot::get`.
 template <class Key, class From>
-  requires requires(const From& from, const array<std::uint32_t>& slots) { from.get(slots, 0); }
+  requires(!std::same_as<From, transaction>)
 [[nodiscard]] result<std::optional<std::uint32_t>> find(const From& from, const keyed<Key>& source,
                                                         std::type_identity_t<Key> key) {
   return detail::find_key(source, key, [&](const auto& target, std::uint64_t index) {
     return from.get(target, index);
   });
+}
+
+/// The same as `txn` sees it, its own inserts and erasures included. Where the transaction is
+/// serializable, a commit in between that inserts or erases the key refuses it.
+template <class Key>
+[[nodiscard]] result<std::optional<std::uint32_t>> find(transaction& txn, const keyed<Key>& source,
+                                                        std::type_identity_t<Key> key) {
+  const keyed_arrays& arrays = source.arrays();
+  const result<std::uint32_t> guard =
+      txn.read(arrays.guards, detail::guard_of(arrays, detail::key_words(key).hash()));
+  if (!guard) return guard.error();
+  return detail::find_key(source, key, [&](const auto& target, std::uint64_t index) {
+    return txn.peek(target, index);
+  });
+}
+
+/// Gives `key` a row. Errors: `already_exists` naming the row; `too_many` where no row is free;
+/// `invalid_argument` for a key that is too long; those of `transaction::read`. On an error the
+/// transaction is as before.
+template <class Key>
+[[nodiscard]] result<std::uint32_t> insert(transaction& txn, const keyed<Key>& source,
+                                           std::type_identity_t<Key> key) {
+  return detail::insert_key(
+      source.arrays(), detail::key_words(key),
+      [&](const auto& target, std::uint64_t index) { return txn.peek(target, index); },
+      [&](const auto& target, std::uint64_t index, auto value) {
+        txn.set(target, {.index = index}, value);
+      });
+}
+
+/// Takes the row of `key` back and returns it; empty where the key has none. Columns keep what the
+/// row held. Errors: those of `transaction::read`.
+template <class Key>
+[[nodiscard]] result<std::optional<std::uint32_t>> erase(transaction& txn,
+                                                         const keyed<Key>& source,
+                                                         std::type_identity_t<Key> key) {
+  return detail::erase_key(
+      source.arrays(), detail::key_words(key),
+      [&](const auto& target, std::uint64_t index) { return txn.peek(target, index); },
+      [&](const auto& target, std::uint64_t index, auto value) {
+        txn.set(target, {.index = index}, value);
+      });
 }
 
 }  // namespace sheaf::inline v0

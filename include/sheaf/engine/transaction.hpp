@@ -167,7 +167,17 @@ class transaction {
   template <element T>
   [[nodiscard]] result<T> read(const array<T>& target, std::uint64_t index = 0) noexcept {
     T value{};
-    if (const status got = read_elements(target.handle(), dtype_of<T>, index, 1, &value);
+    if (const status got = read_elements(target.handle(), dtype_of<T>, index, 1, &value, true);
+        !got.is_ok()) {
+      return got;
+    }
+    return value;
+  }
+  /// As `read`, but no part of what is validated: for what another read or a write protects.
+  template <element T>
+  [[nodiscard]] result<T> peek(const array<T>& target, std::uint64_t index = 0) noexcept {
+    T value{};
+    if (const status got = read_elements(target.handle(), dtype_of<T>, index, 1, &value, false);
         !got.is_ok()) {
       return got;
     }
@@ -176,7 +186,8 @@ class transaction {
   /// Reads elements [first, first + into.size()).
   template <element T>
   [[nodiscard]] status read_range(const array<T>& target, at first, std::span<T> into) noexcept {
-    return read_elements(target.handle(), dtype_of<T>, first.index, into.size(), into.data());
+    return read_elements(target.handle(), dtype_of<T>, first.index, into.size(), into.data(),
+                         true);
   }
   /// The length of `target` in the transaction's snapshot; another commit that changes the graph
   /// after it refuses a serializable transaction.
@@ -281,7 +292,7 @@ class transaction {
   /// counts as committed there.
   [[nodiscard]] std::optional<epoch> prepare(commit_request& request) noexcept;
   [[nodiscard]] status read_elements(const array_handle& target, dtype type, std::uint64_t first,
-                                     std::uint64_t count, void* into) noexcept;
+                                     std::uint64_t count, void* into, bool noted) noexcept;
   [[nodiscard]] result<std::uint64_t> read_size(const array_handle& target, dtype type) noexcept;
   [[nodiscard]] status pin_snapshot() noexcept;
   [[nodiscard]] transaction_state* state() noexcept;

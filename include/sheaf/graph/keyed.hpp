@@ -2,12 +2,12 @@
 /// Keyed sources: rows found by a key instead of an index. A row keeps its number as long as its key
 /// exists, so other arrays of as many elements are the row's columns:
 ///
-///     auto orders = model.keyed<std::uint64_t>("orders", 10'000);
+///     auto orders = model.keyed_source<std::uint64_t>("orders", 10'000);
 ///     auto price = model.source<float>("price", orders.rows());
 ///
 /// Keys are inserted, erased and found in transactions, snapshots and forks (engine/keyed.hpp).
 ///
-/// Form: everything is in ordinary source arrays, so versions, forks, roll back and conflicts are
+/// Form: everything is in ordinary source arrays, called "orders.slots" and so on, so versions, forks, roll back and conflicts are
 /// those of arrays.
 ///  - `slots`: a hash table with linear probing of at least two slots a row; 0 never used, 1 erased,
 ///    else row + 2

@@ -30,6 +30,7 @@
 #include <sheaf/graph/array.hpp>
 #include <sheaf/graph/definition.hpp>
 #include <sheaf/graph/host_function.hpp>
+#include <sheaf/graph/keyed.hpp>
 #include <sheaf/graph/model_data.hpp>
 #include <sheaf/graph/plan.hpp>
 #include <sheaf/graph/sequence.hpp>
@@ -83,6 +84,16 @@ class model {
   template <element T>
   array<T> source(std::string_view name, std::uint64_t length, array_options options = {}) {
     return array<T>(add_source(name, length, dtype_of<T>, options));
+  }
+
+  /// A keyed source (keyed.hpp) of at most `rows` keys, 1 to 2^31: `std::uint64_t`, or
+  /// `std::string_view` of at most `key_size_max` bytes. It adds a few arrays that are called after
+  /// it.
+  template <class Key>
+  keyed<Key> keyed_source(std::string_view name, std::uint64_t rows,
+                          std::uint32_t key_size_max = 32) {
+    const bool is_bytes = std::same_as<Key, std::string_view>;
+    return keyed<Key>(add_keyed(name, rows, is_bytes ? key_size_max : 0, is_bytes));
   }
 
   /// An array computed from others; as long as its longest operand.
@@ -188,6 +199,8 @@ class model {
 
   array_handle add_source(std::string_view name, std::uint64_t length, dtype type,
                           array_options options);
+  keyed_arrays add_keyed(std::string_view name, std::uint64_t rows, std::uint32_t key_size_max,
+                         bool is_bytes);
   array_handle add_derived(std::string_view name, const definition_data& computed, dtype type,
                            derive_options options);
   array_handle add_declared(std::string_view name, std::uint64_t length, dtype type,
