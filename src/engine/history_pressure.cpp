@@ -44,6 +44,7 @@ status engine_core::commit_under_pressure(const accepted_group& group, const sta
     if (clock::now() >= until || is_closed()) return last;
     std::this_thread::sleep_for(look_every);
     frames_->reclaim(pins_);
+    --next_epoch_;  // the same commit: the number it was refused with is not spent
     last = commit_once(group);
     if (last.code() != status_code::history_full) break;
   }

@@ -10,7 +10,7 @@ namespace sheaf::inline v0 {
 
 namespace {
 
-/// Slots hold row + 2 in 32 bits.
+/// Slots hold row + 1 in 32 bits.
 constexpr std::uint64_t rows_max = std::uint64_t{1} << 31;
 constexpr std::uint32_t key_size_limit = 4096;
 
@@ -33,12 +33,14 @@ keyed_arrays model::add_keyed(std::string_view name, std::uint64_t rows,
   }
   // An anonymous source has anonymous parts.
   const auto part = [&](const char* suffix) { return own.empty() ? own : own + suffix; };
-  const std::uint64_t slots = std::bit_ceil(std::max<std::uint64_t>(rows * 2, 16));
+  // Half of the slots stay free: two buckets full at once do not happen then.
+  const std::uint64_t slots =
+      std::bit_ceil(std::max<std::uint64_t>(rows * 2, 2 * keyed_bucket_slots));
   const std::uint64_t words = is_bytes ? (std::uint64_t{key_size_max} + 7) / 8 : 1;
   keyed_arrays made;
   made.rows = rows;
   made.key_size_max = key_size_max;
-  made.slots = source<std::uint32_t>(part(".slots"), slots);
+  made.slots = source<std::uint64_t>(part(".slots"), slots);
   made.guards = source<std::uint32_t>(part(".guards"), slots);
   made.used = source<std::uint8_t>(part(".used"), rows);
   made.keys = source<std::uint64_t>(part(".keys"), rows * words);

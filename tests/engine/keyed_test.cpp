@@ -139,12 +139,12 @@ TYPED_TEST(Keyed, IsAMapThatTransactionsAndSnapshotsAgreeOn) {
   }
 }
 
-TYPED_TEST(Keyed, ErasingEverythingLeavesNoErasedSlotBehind) {
+TYPED_TEST(Keyed, ChurnAtFullLoadFillsNoBucketAndErasingEverythingLeavesNothing) {
   keyed_desk<TypeParam> d(64);
   key_maker<TypeParam> key;
   for (std::uint64_t i = 0; i < 64; ++i) ASSERT_TRUE(d.insert_one(key(i)));
   expect_status(d.insert_one(key(64)), status_code::too_many, {"64"});
-  for (int round = 0; round < 20; ++round) {  // churn does not fill the table with erased slots
+  for (int round = 0; round < 20; ++round) {
     for (std::uint64_t i = 0; i < 64; ++i) {
       const auto at = static_cast<std::uint64_t>(round) * 64 + i;
       ASSERT_TRUE(*d.erase_one(key(at)));
@@ -152,7 +152,7 @@ TYPED_TEST(Keyed, ErasingEverythingLeavesNoErasedSlotBehind) {
     }
   }
   for (std::uint64_t i = 0; i < 64; ++i) ASSERT_TRUE(*d.erase_one(key(20 * 64 + i)));
-  for (const std::uint32_t slot : values_of(d.desk.snapshot(), d.names.arrays().slots)) {
+  for (const std::uint64_t slot : values_of(d.desk.snapshot(), d.names.arrays().slots)) {
     EXPECT_EQ(slot, 0u);
   }
 }
@@ -221,6 +221,25 @@ TYPED_TEST(Keyed, ThreadsInsertAndEraseWithoutLosingOrDoublingAKey) {
     }
   }
   EXPECT_EQ(row_of.size(), used);
+}
+
+TEST(KeyedBuckets, HoldEveryRowOfALargeTable) {
+  constexpr std::uint64_t rows = 60'000;
+  keyed_desk<std::uint64_t> d(rows);
+  const auto& arrays = d.names.arrays();
+  std::vector<std::uint64_t> slots(arrays.slots.size());
+  const auto get = [&](const auto& target, std::uint64_t index) {
+    using T = typename std::remove_cvref_t<decltype(target)>::value_type;
+    if (target.id() == arrays.slots.id()) return result<T>(static_cast<T>(slots[index]));
+    return result<T>(T{});
+  };
+  for (std::uint64_t i = 0; i < rows; ++i) {
+    const detail::key_words key(i * 8 + 1);
+    const auto place = detail::place_of(arrays, key, get);
+    ASSERT_TRUE(place);
+    ASSERT_TRUE(place->has_slot) << i;
+    slots[place->slot] = detail::slot_of(static_cast<std::uint32_t>(i), key.hash());
+  }
 }
 
 TEST(KeyedMistakes, AreNamed) {

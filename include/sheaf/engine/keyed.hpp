@@ -2,17 +2,17 @@
 /// Inserting, erasing and finding the keys of a keyed source (graph/keyed.hpp).
 ///
 /// Invariants
-///  1. `one-row-a-key`: at every epoch a key has one row or none, and its probe sequence reaches it.
-///     Two transactions that insert or erase one key both write its guard, so one of them gets
-///     `conflict`. Two that put different keys into one slot, or row, both write that slot, or row.
-///  2. `no-key-lost`: an erased slot becomes unused only where the next one is unused, and the
-///     transaction writes that next slot too: whoever fills it at the same time conflicts.
-///  3. A row that is freed and taken again in one transaction keeps its columns: write them.
+///  1. `one-row-a-key`: at every epoch a key has one row or none. Two transactions that insert or
+///     erase one key both write its guard, so one of them gets `conflict`. Two that put different
+///     keys into one slot, or one row, both write that slot, or row.
+///  2. A row that is freed and taken again in one transaction keeps its columns: write them.
 ///
-/// Forks find keys; inserting and erasing in a fork goes through a transaction of the engine only.
+/// Forks find keys; they are inserted and erased in transactions of the engine.
 ///
 /// Thread safety: that of the transaction, snapshot or fork passed in.
-/// Cost: a few reads; expected O(1) while a tenth of the rows is free, O(rows) in the worst case.
+/// Cost: two buckets are read, and one key compared; in a transaction also O(its own changes of
+/// those arrays) a read. A free row is found in O(1) while some share of the rows is free, O(rows)
+/// at the last.
 #pragma once
 
 #include <cstring>
@@ -26,10 +26,6 @@
 namespace sheaf::inline v0 {
 
 namespace detail {
-
-inline constexpr std::uint32_t slot_unused = 0;
-inline constexpr std::uint32_t slot_erased = 1;
-inline constexpr std::uint32_t slot_rows = 2;  ///< row r is slot_rows + r
 
 /// The finalizer of splitmix64 (Steele, Lea, Flood 2014): every bit of `x` reaches every bit.
 inline std::uint64_t mix_bits(std::uint64_t x) noexcept {
@@ -75,6 +71,11 @@ struct key_place {
   bool has_slot = false;
 };
 
+/// A slot: the row, from 1 on, and what tells most keys apart.
+inline std::uint64_t slot_of(std::uint32_t row, std::uint64_t hash) noexcept {
+  return (std::uint64_t{row} + 1) | (hash >> 32 << 32);
+}
+
 inline std::uint64_t guard_of(const keyed_arrays& arrays, std::uint64_t hash) noexcept {
   return mix_bits(hash) & (arrays.guards.size() - 1);
 }
@@ -101,20 +102,31 @@ result<bool> row_has_key(const keyed_arrays& arrays, std::uint32_t row, const ke
 
 template <class Get>
 result<key_place> place_of(const keyed_arrays& arrays, const key_words& key, Get&& get) {
-  const std::uint64_t last = arrays.slots.size() - 1;
+  const std::uint64_t hash = key.hash();
+  const std::uint64_t buckets = arrays.slots.size() / keyed_bucket_slots;
+  const std::uint64_t choices[] = {hash & (buckets - 1), mix_bits(hash + 1) & (buckets - 1)};
   key_place place;
-  std::uint64_t at = key.hash() & last;
-  for (std::uint64_t step = 0; step <= last; ++step, at = (at + 1) & last) {
-    const result<std::uint32_t> slot = get(arrays.slots, at);
-    if (!slot) return slot.error();
-    if (*slot < slot_rows) {
-      if (!place.has_slot) place.slot = at, place.has_slot = true;
-      if (*slot == slot_unused) break;
-      continue;
+  std::uint64_t most_free = 0;
+  for (const std::uint64_t bucket : choices) {
+    std::uint64_t free = 0;
+    std::uint64_t free_slot = 0;
+    // From a place of the key's own, so that keys of one bucket seldom meet at one slot.
+    for (std::uint64_t step = 0; step < keyed_bucket_slots; ++step) {
+      const std::uint64_t at = bucket * keyed_bucket_slots +
+                               ((hash >> 20) + step) % keyed_bucket_slots;
+      const result<std::uint64_t> slot = get(arrays.slots, at);
+      if (!slot) return slot.error();
+      if (*slot == 0) {
+        if (free++ == 0) free_slot = at;
+        continue;
+      }
+      if (*slot >> 32 != hash >> 32) continue;
+      const auto row = static_cast<std::uint32_t>(*slot) - 1;
+      const result<bool> same = row_has_key(arrays, row, key, get);
+      if (!same) return same.error();
+      if (*same) return key_place{at, row, true, true};
     }
-    const result<bool> same = row_has_key(arrays, *slot - slot_rows, key, get);
-    if (!same) return same.error();
-    if (*same) return key_place{at, *slot - slot_rows, true, true};
+    if (free > most_free) most_free = free, place.slot = free_slot, place.has_slot = true;
   }
   return place;
 }
@@ -162,9 +174,14 @@ result<std::uint32_t> insert_key(const keyed_arrays& arrays, const key_words& ke
   const std::uint64_t hash = key.hash();
   const result<std::uint32_t> row = free_row(arrays, hash, get);
   if (!row) return row.error();
-  SHEAF_ASSERT(place->has_slot, "more-slots-than-rows");
-  set(arrays.guards, guard_of(arrays, hash), *row + slot_rows);
-  set(arrays.slots, place->slot, *row + slot_rows);
+  if (!place->has_slot) {
+    return make_status(status_code::too_many, subsystem::engine,
+                       "both buckets of the key are full", "bucket size %llu, %llu rows",
+                       static_cast<unsigned long long>(keyed_bucket_slots),
+                       static_cast<unsigned long long>(arrays.rows));
+  }
+  set(arrays.guards, guard_of(arrays, hash), *row + 1);
+  set(arrays.slots, place->slot, slot_of(*row, hash));
   set(arrays.used, *row, std::uint8_t{1});
   if (key.is_bytes) set(arrays.sizes, *row, static_cast<std::uint32_t>(key.bytes.size()));
   for (std::uint64_t i = 0; i < key.count(); ++i) {
@@ -179,25 +196,10 @@ result<std::optional<std::uint32_t>> erase_key(const keyed_arrays& arrays, const
   const result<key_place> place = place_of(arrays, key, get);
   if (!place) return place.error();
   if (!place->is_found) return std::optional<std::uint32_t>();
-  set(arrays.guards, guard_of(arrays, key.hash()), slot_erased);
+  set(arrays.guards, guard_of(arrays, key.hash()), std::uint32_t{0});
+  set(arrays.slots, place->slot, std::uint64_t{0});
   set(arrays.used, place->row, std::uint8_t{0});
-  const std::uint64_t last = arrays.slots.size() - 1;
-  const std::uint64_t next = (place->slot + 1) & last;
-  const result<std::uint32_t> behind = get(arrays.slots, next);
-  if (!behind) return behind.error();
-  if (*behind != slot_unused) {
-    set(arrays.slots, place->slot, slot_erased);
-    return std::optional<std::uint32_t>(place->row);
-  }
-  set(arrays.slots, next, slot_unused);
-  std::uint64_t at = place->slot;
-  for (;;) {
-    set(arrays.slots, at, slot_unused);
-    at = (at - 1) & last;
-    const result<std::uint32_t> before = get(arrays.slots, at);
-    if (!before) return before.error();
-    if (*before != slot_erased) return std::optional<std::uint32_t>(place->row);
-  }
+  return std::optional<std::uint32_t>(place->row);
 }
 
 }  // namespace detail

@@ -9,8 +9,11 @@
 ///
 /// Form: everything is in ordinary source arrays, called "orders.slots" and so on, so versions, forks, roll back and conflicts are
 /// those of arrays.
-///  - `slots`: a hash table with linear probing of at least two slots a row; 0 never used, 1 erased,
-///    else row + 2
+///  - `slots`: buckets of 16; a key is in one of the two its hash names, in any slot: 0 free, else
+///    row + 1, and above it 32 bits of the hash. With half of the slots free, 16 in a bucket and
+///    the emptier of two taken, no bucket fills up (Azar, Broder, Karlin, Upfal, "Balanced
+///    allocations", 1999: the fullest is O(log log n) above the mean); nothing is ever moved, and
+///    an erased slot is free.
 ///  - `guards`: as many elements; whoever inserts or erases a key writes the key's guard, whoever
 ///    looks for it reads the guard. So two transactions that concern one key always meet, and
 ///    others seldom do.
@@ -32,9 +35,11 @@
 
 namespace sheaf::inline v0 {
 
+inline constexpr std::uint64_t keyed_bucket_slots = 16;
+
 /// The arrays of a keyed source.
 struct keyed_arrays {
-  array<std::uint32_t> slots;
+  array<std::uint64_t> slots;
   array<std::uint32_t> guards;
   array<std::uint8_t> used;
   array<std::uint64_t> keys;
