@@ -70,6 +70,7 @@ result<std::uint64_t> fork_core::commit(const delta& changes) {
   if (is_over_) return status(status_code::closed, subsystem::engine, "the fork was dropped");
   fork_workspaces& pool = *base_->graph().forks;
   if (changes.is_empty() && !has_queued_delays()) {
+    now_.reset();
     last_ = {};
     return ++sequence_;
   }

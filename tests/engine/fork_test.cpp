@@ -8,7 +8,10 @@ namespace {
 
 TEST(Fork, HasTheBitsOfAnEngineThatGotTheSameDeltasAndLeavesTheEngineAlone) {
   kinds k, twin;
-  for (std::uint64_t i = 0; i < 6; ++i) write_random(k, k.desk, i), write_random(twin, twin.desk, i);
+  for (std::uint64_t i = 0; i < 6; ++i) {
+    write_random(k, k.desk, i);
+    write_random(twin, twin.desk, i);
+  }
   const auto before = k.image(k.desk);
   auto trial = k.desk.fork();
   ASSERT_TRUE(trial) << trial.error().message();

@@ -41,6 +41,11 @@ void expect_all_covered(const coverage& covered) {
   EXPECT_GT(covered.audits, 0u);
   EXPECT_GT(covered.threads_four, 0u);
   EXPECT_GT(covered.wait_free, 0u);
+  EXPECT_GT(covered.forks.of_forks, 0u);
+  EXPECT_GT(covered.forks.commits, 0u);
+  EXPECT_GT(covered.forks.failed_hosts, 0u);
+  EXPECT_GT(covered.forks.merges, 0u);
+  EXPECT_GT(covered.forks.merges_into_forks, 0u);
 }
 
 class RandomPrograms : public testing::TestWithParam<unsigned> {};

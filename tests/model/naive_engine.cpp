@@ -390,7 +390,20 @@ naive_engine::naive_engine(const std::vector<array_recipe>& arrays) : arrays_(ar
 
 void naive_engine::write(std::uint32_t array, merge_operator op, std::uint64_t index,
                          std::uint64_t bits) {
-  pending_.push_back({array, op, index, bits});
+  static std::uint64_t number = 0;
+  pending_.push_back({array, op, index, bits, ++number});
+}
+
+naive_engine naive_engine::fork_at(const std::vector<column>& columns) const {
+  naive_engine made(*this);
+  made.columns_ = columns;
+  made.next_ = columns;
+  made.is_fork_ = true;
+  return made;
+}
+
+void naive_engine::write_again(std::span<const change> changes) {
+  for (const change& one : changes) write(one.array, one.op, one.index, one.bits);
 }
 
 void naive_engine::prepare() {
@@ -408,6 +421,7 @@ void naive_engine::prepare() {
     });
   }
   if (!pending_.empty() || has_delay_) recompute(arrays_, next_);
+  prepared_ = std::move(pending_);
   pending_.clear();
   ++last_number_;
 }
@@ -415,8 +429,14 @@ void naive_engine::prepare() {
 void naive_engine::publish() {
   columns_ = next_;
   epoch_ = last_number_;
+  if (is_fork_) remembered_.insert(remembered_.end(), prepared_.begin(), prepared_.end());
 }
 
 void naive_engine::refuse() { next_ = columns_; }
+
+void naive_engine::turn_away() {
+  refuse();
+  --last_number_;
+}
 
 }  // namespace model_test

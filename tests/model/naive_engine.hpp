@@ -106,22 +106,36 @@ class naive_engine {
   void publish();
   /// The commit failed: its epoch is spent, nothing else happened.
   void refuse();
+  /// It was turned away before it had an epoch.
+  void turn_away();
 
   [[nodiscard]] const std::vector<column>& columns() const { return columns_; }
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
 
- private:
+  /// One element of a published transaction of a fork.
   struct change {
     std::uint32_t array;
     sheaf::merge_operator op;
     std::uint64_t index;
     std::uint64_t bits;
+    std::uint64_t number;  ///< no two have the same
   };
+  /// A fork: from now on a copy that remembers what changes it, from a state given by its columns.
+  [[nodiscard]] naive_engine fork_at(const std::vector<column>& columns) const;
+  /// What changed a fork since its base, those it was forked from included.
+  [[nodiscard]] const std::vector<change>& changes_since_base() const { return remembered_; }
+  /// Writes changes of a fork once more.
+  void write_again(std::span<const change> changes);
+
+ private:
 
   const std::vector<array_recipe>& arrays_;
   std::vector<column> columns_;
   std::vector<column> next_;
   std::vector<change> pending_;
+  std::vector<change> prepared_;
+  std::vector<change> remembered_;
+  bool is_fork_ = false;
   std::uint64_t epoch_ = 1;
   std::uint64_t last_number_ = 1;
   bool has_delay_ = false;

@@ -45,7 +45,10 @@ class program {
       open();
       const unsigned steps =
           shape_ == model_shape::mixed ? steps_per_program : steps_per_large_program;
-      for (step_ = 1; step_ <= steps; ++step_) take_step();
+      for (step_ = 1; step_ <= steps; ++step_) {
+        take_step();
+        if (random_.chance(40)) take_fork_step();
+      }
       close();
     } catch (const mismatch& found) {
       return "step " + std::to_string(step_) + ": " + found.text + "\n" + options_text() +
@@ -58,11 +61,14 @@ class program {
   struct held_snapshot {
     sheaf::snapshot handle;
     std::vector<column> columns;
+    bool of_fork = false;
   };
 
   void open();
   void choose_backend();
   void take_step();
+  void take_fork_step();
+  void merge_fork();
   void close();
   [[nodiscard]] std::string options_text() const;
 
@@ -107,6 +113,7 @@ class program {
   sheaf::any_array foreign_;
   std::optional<sheaf::engine> engine_;
   std::optional<random_writes> writes_;
+  std::optional<random_forks> forks_;
   std::vector<held_snapshot> snapshots_;
   std::vector<std::function<void()>> views_;
   std::uint64_t base_bytes_ = 0;
@@ -171,6 +178,7 @@ void program::open() {
   require(engine_->stats().isa == backend_, "the forced backend is in use");
   base_bytes_ = engine_->stats().frame_bytes;
   writes_.emplace(random_, arrays_, handles_, naive_);
+  forks_.emplace(random_, arrays_, handles_, hosts_, covered_.forks);
   compare_now("after open");
 }
 
@@ -188,6 +196,69 @@ void program::take_step() {
   else if (choice < 94) call_back_from_host();
   else maintain();
   require(engine_->epoch().value == naive_.epoch(), "the published epoch");
+}
+
+void program::take_fork_step() {
+  const std::uint64_t choice = random_.below(100);
+  if (forks_->is_full()) return forks_->drop();
+  if (forks_->is_empty() || choice < 12) {
+    note("fork the engine");
+    return forks_->hold(engine_->fork(), naive_, naive_.columns());
+  }
+  if (choice < 18 && !snapshots_.empty()) {
+    note("fork a snapshot");
+    const held_snapshot& from = random_.pick(snapshots_);
+    if (from.of_fork) return;  // its base is no state of the naive engine
+    return forks_->hold(from.handle.fork(), naive_, from.columns);
+  }
+  if (choice < 32) return note("fork a fork"), forks_->fork_a_fork();
+  if (choice < 70) {
+    const std::vector<std::uint32_t> fallible = hosts(false);
+    const bool fails = !fallible.empty() && random_.chance(20);
+    hosts_.how = static_cast<host_switch::way>(random_.below(3));
+    note("commit in a fork");
+    return forks_->commit(fails ? random_.pick(fallible) : no_array);
+  }
+  if (choice < 76) return note("compare forks"), forks_->compare();
+  if (choice < 82 && snapshots_.size() < snapshots_max) {
+    note("snapshot of a fork");
+    std::size_t at = 0;
+    const held_fork& from = forks_->pick(at);
+    snapshots_.push_back({from.handle.snapshot(), from.naive->columns(), true});
+    return;
+  }
+  if (choice < 88) return note("merge a fork into another"), forks_->merge_two();
+  if (choice < 92) return merge_fork();
+  note("drop a fork");
+  forks_->drop();
+}
+
+void program::merge_fork() {
+  note("merge a fork");
+  std::size_t at = 0;
+  held_fork& from = forks_->pick(at);
+  naive_.write_again(from.naive->changes_since_base());
+  naive_.prepare();
+  const auto done = from.handle.merge();
+  if (!done) {
+    ++failed_commits_;
+    const bool is_full = done.error().code() == status_code::history_full && history_limited_;
+    const bool is_late = done.error().code() == status_code::conflict ||
+                         done.error().code() == status_code::snapshot_too_old;
+    require(is_full || (is_late && from.handle.base() != engine_->epoch()),
+            "a merge: " + done.error().message());
+    if (is_full) naive_.refuse();
+    else naive_.turn_away();
+    require(static_cast<bool>(from.handle), "a merge that fails leaves the fork");
+    return;
+  }
+  ++commits_;
+  ++covered_.forks.merges;
+  naive_.publish();
+  require(done->value == naive_.epoch(), "the epoch of a merge");
+  require(!from.handle, "a merged fork is over");
+  forks_->forget(at);
+  compare_now("compare after a merge");
 }
 
 /// True where the commit that `naive_` prepared changes something `host` reads.
@@ -394,6 +465,7 @@ void program::maintain() {
 void program::check_figures() {
   const sheaf::engine_stats figures = engine_->stats();
   require(figures.open_snapshots == 0, "no snapshot is open");
+  require(figures.open_forks == 0 && figures.fork_bytes == 0, "no fork is left");
   require(figures.history_bytes == 0,
           "history is given back: " + std::to_string(figures.history_bytes));
   require(figures.frame_bytes == base_bytes_ + figures.spare_bytes,
@@ -412,6 +484,7 @@ void program::close() {
   note("close");
   for (const auto& check : views_) check();
   views_.clear();
+  while (!forks_->is_empty()) forks_->drop();
   while (!snapshots_.empty()) close_snapshot();
   commit_random();
   check_figures();

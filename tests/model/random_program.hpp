@@ -12,6 +12,8 @@
 #include <sheaf/base/isa.hpp>
 #include <sheaf/propagate/work_counters.hpp>
 
+#include "model/random_forks.hpp"
+
 namespace model_test {
 
 /// What programs did, so that a test can tell that nothing was left out.
@@ -31,6 +33,7 @@ struct coverage {
   std::uint64_t threads_four = 0;
   std::uint64_t wait_free = 0;
   sheaf::work_counters work;
+  fork_coverage forks;
 };
 
 /// How to run a program other than its seed says.

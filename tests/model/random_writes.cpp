@@ -55,7 +55,8 @@ void random_writes::take_back() {
   lent_.clear();
 }
 
-void random_writes::fill(sheaf::transaction& txn) {
+template <class Txn>
+void random_writes::fill(Txn& txn) {
   const auto call = [&](std::uint32_t target, auto&& visitor) {
     sheaf::visit_dtype(arrays_[target].type, [&]<class T>(std::type_identity<T>) {
       visitor.template operator()<T>();
@@ -85,8 +86,8 @@ void random_writes::fill(sheaf::transaction& txn) {
   }
 }
 
-template <element T>
-void random_writes::write(sheaf::transaction& txn, std::uint32_t target) {
+template <element T, class Txn>
+void random_writes::write(Txn& txn, std::uint32_t target) {
   const std::uint64_t length = arrays_[target].length;
   switch (random_.below(6)) {
     case 0:
@@ -107,8 +108,8 @@ void random_writes::write(sheaf::transaction& txn, std::uint32_t target) {
   }
 }
 
-template <element T>
-void random_writes::write_one(sheaf::transaction& txn, std::uint32_t target) {
+template <element T, class Txn>
+void random_writes::write_one(Txn& txn, std::uint32_t target) {
   const std::uint64_t index = index_below(arrays_[target].length, arrays_[target].type);
   const T value = random_.value<T>();
   const array<T> to(handles_[target].handle());
@@ -119,8 +120,8 @@ void random_writes::write_one(sheaf::transaction& txn, std::uint32_t target) {
   naive_.write(target, op, index, sheaf::to_bits(value));
 }
 
-template <element T>
-void random_writes::write_range(sheaf::transaction& txn, std::uint32_t target, std::uint64_t first,
+template <element T, class Txn>
+void random_writes::write_range(Txn& txn, std::uint32_t target, std::uint64_t first,
                                 std::uint64_t count, merge_operator op, bool same) {
   std::vector<T> values(count);
   if (same) {
@@ -141,8 +142,8 @@ void random_writes::write_range(sheaf::transaction& txn, std::uint32_t target, s
   }
 }
 
-template <element T, class Index>
-void random_writes::write_scatter(sheaf::transaction& txn, std::uint32_t target) {
+template <element T, class Index, class Txn>
+void random_writes::write_scatter(Txn& txn, std::uint32_t target) {
   const std::uint64_t length = arrays_[target].length;
   const merge_operator op = operator_for(arrays_[target].type);
   const std::uint64_t count = random_.chance(20) ? random_.between(0, std::min<std::uint64_t>(
@@ -170,8 +171,8 @@ void random_writes::write_scatter(sheaf::transaction& txn, std::uint32_t target)
   }
 }
 
-template <element T>
-void random_writes::write_lines(sheaf::transaction& txn, std::uint32_t target) {
+template <element T, class Txn>
+void random_writes::write_lines(Txn& txn, std::uint32_t target) {
   const array_recipe& recipe = arrays_[target];
   const sheaf::page_class size =
       recipe.page.value_or(sheaf::default_page(recipe.length, recipe.type));
@@ -200,15 +201,16 @@ void random_writes::write_lines(sheaf::transaction& txn, std::uint32_t target) {
   std::fill(payload.begin(), payload.end(), std::byte{0x55});
 }
 
-status_code random_writes::make_mistake(sheaf::transaction& txn, const sheaf::any_array& foreign) {
+template <class Txn>
+status_code random_writes::make_mistake(Txn& txn, const sheaf::any_array& foreign) {
   const std::uint32_t target = random_.pick(sources_);
   return sheaf::visit_dtype(arrays_[target].type, [&]<class T>(std::type_identity<T>) {
     return mistake<T>(txn, target, foreign);
   });
 }
 
-template <element T>
-status_code random_writes::mistake(sheaf::transaction& txn, std::uint32_t target,
+template <element T, class Txn>
+status_code random_writes::mistake(Txn& txn, std::uint32_t target,
                                    const sheaf::any_array& foreign) {
   const std::uint64_t length = arrays_[target].length;
   const array<T> to(handles_[target].handle());
@@ -264,5 +266,11 @@ status_code random_writes::mistake(sheaf::transaction& txn, std::uint32_t target
   }
   return status_code::out_of_range;
 }
+
+template void random_writes::fill(sheaf::transaction&);
+template void random_writes::fill(sheaf::fork_transaction&);
+template status_code random_writes::make_mistake(sheaf::transaction&, const sheaf::any_array&);
+template status_code random_writes::make_mistake(sheaf::fork_transaction&,
+                                                 const sheaf::any_array&);
 
 }  // namespace model_test

@@ -20,28 +20,29 @@ class random_writes {
                 const std::vector<sheaf::any_array>& handles, naive_engine& naive);
 
   /// One element; everything; a handful of calls; or what is there already.
-  void fill(sheaf::transaction& txn);
+  template <class Txn>  // of an engine or of a fork
+  void fill(Txn& txn);
   /// One call that must be refused; returns the code it must be refused with. The naive engine does
   /// not hear of it.
-  [[nodiscard]] sheaf::status_code make_mistake(sheaf::transaction& txn,
-                                                const sheaf::any_array& foreign);
+  template <class Txn>
+  [[nodiscard]] sheaf::status_code make_mistake(Txn& txn, const sheaf::any_array& foreign);
   /// After the commit: overwrites and frees what was lent to the transaction.
   void take_back();
 
  private:
-  template <element T>
-  void write(sheaf::transaction& txn, std::uint32_t target);
-  template <element T>
-  void write_one(sheaf::transaction& txn, std::uint32_t target);
-  template <element T>
-  void write_range(sheaf::transaction& txn, std::uint32_t target, std::uint64_t first,
+  template <element T, class Txn>
+  void write(Txn& txn, std::uint32_t target);
+  template <element T, class Txn>
+  void write_one(Txn& txn, std::uint32_t target);
+  template <element T, class Txn>
+  void write_range(Txn& txn, std::uint32_t target, std::uint64_t first,
                    std::uint64_t count, sheaf::merge_operator op, bool same);
-  template <element T, class Index>
-  void write_scatter(sheaf::transaction& txn, std::uint32_t target);
-  template <element T>
-  void write_lines(sheaf::transaction& txn, std::uint32_t target);
-  template <element T>
-  sheaf::status_code mistake(sheaf::transaction& txn, std::uint32_t target,
+  template <element T, class Index, class Txn>
+  void write_scatter(Txn& txn, std::uint32_t target);
+  template <element T, class Txn>
+  void write_lines(Txn& txn, std::uint32_t target);
+  template <element T, class Txn>
+  sheaf::status_code mistake(Txn& txn, std::uint32_t target,
                              const sheaf::any_array& foreign);
 
   sheaf::merge_operator operator_for(dtype type);
