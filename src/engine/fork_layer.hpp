@@ -123,8 +123,8 @@ class fork_layer {
   /// base's.
   [[nodiscard]] std::uint32_t find(std::uint32_t slot) const noexcept {
     for (const fork_layer* at = this; at != nullptr; at = at->below_index_) {
-      const std::uint32_t own = at->own.find(slot);
-      if (own != slot_map::nothing) return own;
+      const std::uint32_t mine = at->own.find(slot);
+      if (mine != slot_map::nothing) return mine;
       const std::uint32_t below = at->index_.find(slot);
       if (below != slot_map::nothing) return below;
     }

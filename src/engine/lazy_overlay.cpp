@@ -47,8 +47,9 @@ status lazy_overlay::require(std::uint32_t node) {
   }
   try {
     const plan& graph = *plan_->graph;
+    const std::vector<bool>& known = known_;
     const auto missing = lazy_nodes_to_compute(graph, node, [&](std::uint32_t index) {
-      return known_[graph.nodes[index].slot];
+      return known[graph.nodes[index].slot];
     });
     for (const std::uint32_t next : missing) SHEAF_TRY(compute(next));
   } catch (const std::bad_alloc&) {

@@ -95,9 +95,8 @@ void executor::state::for_each_delayed_line(const delay_queue& queue, Visitor&& 
     const plan_source& source = graph_.sources[index];
     const array_id array{plan_->array_of_producer[source.delayed]};
     const array_pages followed = pages_of(source.delayed);
-    const auto [begin, end] =
-        std::ranges::equal_range(queue.pages, array, {}, &delayed_page::array);
-    for (auto at = begin; at != end; ++at) {
+    auto at = std::ranges::lower_bound(queue.pages, array, {}, &delayed_page::array);
+    for (; at != queue.pages.end() && at->array == array; ++at) {
       for_each_line(at->changed, [&](unsigned line) {
         const std::uint64_t number = std::uint64_t{at->page} * lines_of(followed.page) + line;
         visitor(source, followed.slot + at->page, followed.page, line, number);

@@ -60,8 +60,7 @@ executor_schedule::executor_schedule(const resolved_plan& plan) {
   std::ranges::sort(followed, {}, [&](std::uint32_t producer) {
     return plan.array_of_producer[producer];
   });
-  const auto repeats = std::ranges::unique(followed);
-  followed.erase(repeats.begin(), repeats.end());
+  followed.erase(std::unique(followed.begin(), followed.end()), followed.end());
 }
 
 void executor_schedule::add_node(const resolved_plan& plan, std::uint32_t index) {
