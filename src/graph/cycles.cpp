@@ -208,7 +208,8 @@ std::vector<status> cycles_among(const model_data& data,
   group_finder finder(data, blocked);
   for (const std::vector<std::uint32_t>& group : finder.run(blocked)) {
     found.push_back({status_code::cycle, subsystem::graph,
-                     "definitions depend on themselves, each array reads the next",
+                     "definitions depend on themselves, each array reads the next: make them one "
+                     "fixpoint, or put a delay between",
                      words_of(data, path_through(data, finder, group))});
   }
   return found;

@@ -64,15 +64,19 @@ bool definer::fixpoint_shape_fits(const definition_data& computed) {
   return true;
 }
 
+bool definer::check_fixpoint_semiring(semiring_id semiring) {
+  if (!semiring_fits(semiring)) return false;
+  if (has_least_fixpoint(semiring, type_)) return true;
+  refuse(make_status(status_code::type_mismatch, subsystem::graph,
+                     "a fixpoint needs a semiring whose plus is idempotent and whose times is "
+                     "monotone",
+                     "%s on %s in the definition of '%s'", name_of(semiring).data(),
+                     name_of(type_).data(), name().c_str()));
+  return false;
+}
+
 void definer::define_fixpoint(const definition_data& computed) {
-  if (!semiring_fits(computed.semiring)) return;
-  if (!has_least_fixpoint(computed.semiring, type_)) {
-    return refuse(make_status(
-        status_code::type_mismatch, subsystem::graph,
-        "a fixpoint needs a semiring whose plus is idempotent and whose times is monotone",
-        "%s on %s in the definition of '%s'", name_of(computed.semiring).data(),
-        name_of(type_).data(), name().c_str()));
-  }
+  if (!check_fixpoint_semiring(computed.semiring)) return;
   for (const expression_step& operand : computed.steps) {
     take(operand.array, operand.type, false, 0);
   }
@@ -85,16 +89,51 @@ void definer::define_fixpoint(const definition_data& computed) {
   data_.fixpoints.push_back({.vertices = static_cast<std::uint32_t>(length / each / row_lines),
                              .row_lines = static_cast<std::uint32_t>(row_lines),
                              .edge_capacity = static_cast<std::uint32_t>(edges),
-                             .iterations_max = computed.iterations_max});
-  settle({.result = result_,
+                             .iterations_max = computed.iterations_max,
+                             .is_weighted = computed.steps.size() == 4});
+  settle(fixpoint_record(computed.semiring, payload), length, false);
+}
+
+definition_record definer::fixpoint_record(semiring_id semiring, std::uint32_t payload) const {
+  return {.result = result_,
           .operand_begin = 0,
           .operand_count = 0,
           .payload = payload,
           .kind = operator_kind::fixpoint,
-          .semiring = computed.semiring,
+          .semiring = semiring,
           .uniform = false,
-          .weighted = computed.steps.size() == 4},
-         length, false);
+          .weighted = false};
+}
+
+std::uint32_t definer::define_outside(semiring_id semiring, std::span<const term_data> terms) {
+  const std::uint32_t hidden = add_hidden(record().length);
+  definer inner(state_, hidden, true, std::nullopt);
+  inner.define({.kind = definition_data::form::combine_terms,
+                .semiring = semiring,
+                .first = reinterpret_cast<const std::byte*>(terms.data()),
+                .count = terms.size()});
+  return inner.refused_ ? no_index : hidden;
+}
+
+std::uint32_t definer::define_rows(semiring_id semiring, fixpoint_shape&& shape,
+                                   std::span<const std::uint32_t> bases) {
+  const std::uint64_t each = line_size >> size_shift(type_);
+  const std::uint64_t length = std::uint64_t{shape.vertices} * shape.row_lines * each;
+  const std::uint32_t hidden = add_hidden(length);
+  definer inner(state_, hidden, true, std::nullopt);
+  const auto payload = static_cast<std::uint32_t>(data_.fixpoints.size());
+  data_.fixpoints.push_back(std::move(shape));
+  state_.scratch.clear();
+  for (const std::uint32_t base : bases) state_.scratch.push_back({0, base, no_index});
+  inner.settle(inner.fixpoint_record(semiring, payload), length, false);
+  return inner.refused_ ? no_index : hidden;
+}
+
+void definer::define_slice(std::uint32_t from, std::uint32_t first_line) {
+  state_.scratch.assign(1, {0, from, no_index});
+  definition_record made = fixpoint_record(semiring_id::sum_product, first_line);
+  made.kind = operator_kind::slice;
+  settle(made, record().length, false);
 }
 
 }  // namespace sheaf::inline v0

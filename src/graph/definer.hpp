@@ -37,6 +37,18 @@ class definer {
   /// the result reads another one now.
   bool follow_fold(std::uint32_t operand, semiring_id semiring,
                    std::span<const std::uint32_t> partials);
+  // For the groups of `define_fixpoint_group`.
+  /// A hidden array that is the sum of `terms`; no_index after noting a mistake.
+  std::uint32_t define_outside(semiring_id semiring, std::span<const term_data> terms);
+  /// A hidden array of all rows: a fixpoint of `shape` over `bases`.
+  std::uint32_t define_rows(semiring_id semiring, fixpoint_shape&& shape,
+                            std::span<const std::uint32_t> bases);
+  /// The array itself: lines of `from`, from `first_line` on.
+  void define_slice(std::uint32_t from, std::uint32_t first_line);
+  /// Notes what is wrong with a semiring for a fixpoint.
+  bool check_fixpoint_semiring(semiring_id semiring);
+  void refuse(const status& mistake);
+  void refuse_silently();
 
  private:
   /// A whole step of a reduction: `kind` over all of `operand`.
@@ -82,6 +94,7 @@ class definer {
   bool members_fit(const segment_table& groups, std::uint32_t operand);
   void define_fixpoint(const definition_data& computed);
   bool fixpoint_shape_fits(const definition_data& computed);
+  definition_record fixpoint_record(semiring_id semiring, std::uint32_t payload) const;
 
   bool is_plain(const array_handle& handle) const;
   /// The operand's array, or no_index after noting why it cannot be one.
@@ -122,8 +135,6 @@ class definer {
 
   array_record& record() { return data_.arrays[result_]; }
   std::string name() const { return data_.name_of(array_id{result_}); }
-  void refuse(const status& mistake);
-  void refuse_silently();
 
   declaration_state& state_;
   model_data& data_;
@@ -134,5 +145,11 @@ class definer {
   bool refused_ = false;
   std::uint32_t hidden_count_ = 0;
 };
+
+/// Defines the arrays of `members`, which are declared, of one element type and not yet defined, as
+/// one fixpoint. A group with a mistake in it is refused as a whole.
+void define_fixpoint_group(declaration_state& state, semiring_id semiring,
+                           std::span<const fixpoint_member_data> members,
+                           const fixpoint_group_options& options);
 
 }  // namespace sheaf::inline v0

@@ -63,6 +63,7 @@ const char* name_of(operator_kind kind) noexcept {
     case operator_kind::merged_runs: return "merged runs";
     case operator_kind::gather_at: return "gather at";
     case operator_kind::delay: return "delay";
+    case operator_kind::slice: return "lines";
     case operator_kind::fixpoint: return "fixpoint";
     case operator_kind::host: break;
   }

@@ -237,38 +237,63 @@ array_handle model::add_declared(std::string_view name, std::uint64_t length, dt
   return state_->handle_of(array);
 }
 
-void model::define_declared(const array_handle& declared, const definition_data& computed,
-                            dtype type, evaluation when) {
+/// True where `declared` may be defined now, as an array of `type`; notes why not.
+bool model::admit_defined(const array_handle& declared, dtype type) {
   model_data& data = state_->edit();
   const std::uint32_t array = index_of(declared.id);
   if (!data.owns(declared)) {
     const bool foreign = declared.model_tag != data.tag && declared.model_tag != 0;
-    return state_->note(make_status(
+    state_->note(make_status(
         foreign ? status_code::foreign_handle : status_code::unknown_array, subsystem::graph,
         "define is given an array of another model, or none", "array #%u of model %u, in model %u",
         array, declared.model_tag, data.tag));
+    return false;
   }
-  array_record& record = data.arrays[array];
+  const array_record& record = data.arrays[array];
   const std::string name = data.name_of(declared.id);
   if (record.type != type) {
-    return state_->note(make_status(status_code::type_mismatch, subsystem::graph,
-                                    "define is given an array of another element type",
-                                    "'%s' is %s, not %s", name.c_str(),
-                                    name_of(record.type).data(), name_of(type).data()));
+    state_->note(make_status(status_code::type_mismatch, subsystem::graph,
+                             "define is given an array of another element type",
+                             "'%s' is %s, not %s", name.c_str(), name_of(record.type).data(),
+                             name_of(type).data()));
+    return false;
   }
   if (record.kind == array_kind::source || record.definition != no_definition) {
-    return state_->note(make_status(status_code::invalid_argument, subsystem::graph,
-                                    record.kind == array_kind::source
-                                        ? "a source cannot be defined"
-                                        : "an array is defined twice",
-                                    "'%s'", name.c_str()));
+    state_->note(make_status(status_code::invalid_argument, subsystem::graph,
+                             record.kind == array_kind::source ? "a source cannot be defined"
+                                                               : "an array is defined twice",
+                             "'%s'", name.c_str()));
+    return false;
   }
+  return true;
+}
+
+void model::define_declared(const array_handle& declared, const definition_data& computed,
+                            dtype type, evaluation when) {
+  if (!admit_defined(declared, type)) return;
+  model_data& data = *state_->data;
+  const std::uint32_t array = index_of(declared.id);
+  array_record& record = data.arrays[array];
   --data.undefined_count;
   record.lazy = when == evaluation::lazy;
   if (record.lazy) ++data.lazy_count;
   set_layout(*state_, array, record.contiguous ? layout::contiguous : layout::paged);
   if (state_->lengths_moved) state_->follow_lengths();
   definer(*state_, array, true, std::nullopt).define(computed);
+}
+
+void model::define_group(semiring_id semiring, std::span<const fixpoint_member_data> members,
+                         dtype type, const fixpoint_group_options& options) {
+  bool fits = true;
+  for (const fixpoint_member_data& member : members) fits &= admit_defined(member.array, type);
+  if (!fits || members.empty()) return;
+  if (state_->lengths_moved) state_->follow_lengths();
+  define_fixpoint_group(*state_, semiring, members, options);
+  for (const fixpoint_member_data& member : members) {
+    const std::uint32_t array = index_of(member.array.id);
+    const bool contiguous = state_->data->arrays[array].contiguous;
+    set_layout(*state_, array, contiguous ? layout::contiguous : layout::paged);
+  }
 }
 
 array_handle model::add_host(std::string_view name, std::uint64_t length, dtype type,

@@ -22,8 +22,8 @@ namespace sheaf::inline v0 {
 /// How a level learns what is dirty in it.
 enum class direction : std::uint8_t { marked, pull, full };
 
-/// Which whole operators of a level run. In a commit only those it reaches: the engine changes pages
-/// in place where none is reached, and could not take them back if one failed.
+/// Which whole operators of a level run. In a commit only those it reaches: the engine changes
+/// pages in place where none is reached, and could not take them back if one failed.
 enum class host_calls : std::uint8_t { marked, all };
 
 /// Marks of a commit that changed the graph: see executor::mark_for_graph.

@@ -14,8 +14,8 @@ constexpr void fill_one(fixpoint_table& table) noexcept {
   if constexpr (has_least_fixpoint<S, T>) {
     table.of[static_cast<unsigned>(S::id)][static_cast<unsigned>(dtype_of<T>)] = {
         &clear_row<S, T>,          &relax_row<S, T>,          &supported_row<S, T>,
-        &retract_row<S, T>,        &difference_of_rows<S, T>, &is_monotone_weight<S, T>,
-        &improves_weight<S, T>};
+        &retract_row<S, T>,        &difference_of_rows<S, T>, &is_zero_weight<S, T>,
+        &can_improve_weight<S, T>, &is_monotone_weight<S, T>, &improves_weight<S, T>};
   }
 }
 

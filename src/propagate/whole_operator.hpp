@@ -2,10 +2,11 @@
 /// Operators that run whole: once for all pages of their result, on one thread, and may fail. Host
 /// functions and `fixpoint` are such.
 ///
-/// A whole operator may keep a *memory* from run to run: a cache, never the truth. The executor that
-/// keeps it says whether the pages are those of the memory's last run but for what the masks of this
-/// commit name (`is_current`). They are not after a commit that was given up, and in an executor that
-/// goes from branch to branch; then the operator has to look for itself, or start anew.
+/// A whole operator may keep a *memory* from run to run: a cache, never the truth. The executor
+/// that keeps it says whether the pages are those of the memory's last run but for what the masks
+/// of this commit name (`is_current`). They are not after a commit that was given up, and in an
+/// executor that goes from branch to branch; then the operator has to look for itself, or start
+/// anew.
 ///
 /// Thread safety: the committer's thread.
 #pragma once
@@ -45,8 +46,8 @@ struct whole_result {
   std::vector<page_lines> parts;
 };
 
-/// Computes the result of `node`. `memory` may be null, and the operator may fill, change or drop it;
-/// `is_current` is as before the run. `out` is empty. A failure leaves the pages as they are.
+/// Computes the result of `node`. `memory` may be null, and the operator may fill, change or drop
+/// it; `is_current` is as before the run. `out` is empty. A failure leaves the pages as they are.
 using whole_body = status (*)(page_runner& runner, const plan_node& node,
                               const plan_operation& op,
                               std::unique_ptr<operator_memory>& memory, whole_result& out);

@@ -1,6 +1,6 @@
 /// \file
-/// The plainest solver of a fixpoint: x = zero, then x_v = base_v + (sum of x_u * w_uv), all at once,
-/// until nothing changes.
+/// The plainest solver of a fixpoint: x = zero, then x_v = base_v + (sum of x_u * w_uv), all at
+/// once, until nothing changes.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,13 @@ struct fixpoint_input {
   std::vector<T> weight;  ///< empty: every edge weighs one
 };
 
+/// An edge that weighs the semiring's zero gives nothing; unsigned max_plus has no such zero.
+template <class S, sheaf::element T>
+bool gives_nothing(T weight) {
+  if (S::id == sheaf::semiring_id::max_plus && !std::is_signed_v<T>) return false;
+  return weight == S::template zero<T>();
+}
+
 /// Nothing where it goes on changing for far longer than a path can be.
 template <class S, sheaf::element T>
 std::optional<std::vector<T>> solve_plainly(const fixpoint_input<T>& in) {
@@ -33,6 +40,7 @@ std::optional<std::vector<T>> solve_plainly(const fixpoint_input<T>& in) {
     }
     for (std::size_t e = 0; e < in.from.size(); ++e) {
       if (in.from[e] == sheaf::no_vertex || in.to[e] == sheaf::no_vertex) continue;
+      if (!in.weight.empty() && gives_nothing<S>(in.weight[e])) continue;
       for (std::uint64_t column = 0; column < in.stride; ++column) {
         const T value = x[in.from[e] * in.stride + column];
         T& into = next[in.to[e] * in.stride + column];

@@ -103,6 +103,9 @@ class builder {
                                       sheaf::from_bits<T>(
                                           static_cast<sheaf::bits_of<T>>(recipe.initial))));
         break;
+      case array_form::circle:
+        if (index == recipe.circle->first) circle<T>(recipe);
+        break;
     }
   }
 
@@ -260,6 +263,25 @@ class builder {
         settle<std::uint32_t>(index, sheaf::histogram(tree<T>(f), edges, outside));
       }
     });
+  }
+
+  template <element T>
+  void circle(const array_recipe& recipe) {
+    const circle_table& table = *recipe.circle;
+    std::vector<std::vector<sheaf::fixpoint_term<T>>> terms(table.count);
+    for (const circle_term& term : table.terms) {
+      const array<T> value = handle<T>(term.array);
+      const T weight = sheaf::from_bits<T>(static_cast<sheaf::bits_of<T>>(term.weight_bits));
+      if (term.is_plain) terms[term.to].emplace_back(value);
+      else terms[term.to].emplace_back(sheaf::term<T>(value, weight));
+    }
+    std::vector<sheaf::fixpoint_member<T>> members;
+    for (std::uint32_t k = 0; k < table.count; ++k) {
+      members.emplace_back(handle<T>(table.first + k),
+                           std::span<const sheaf::fixpoint_term<T>>(terms[k]));
+    }
+    model_.fixpoint(recipe.semiring, std::span<const sheaf::fixpoint_member<T>>(members),
+                    {.is_lazy = recipe.lazy});
   }
 
   template <element T>

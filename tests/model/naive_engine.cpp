@@ -289,6 +289,40 @@ column gather_at(const array_recipe& recipe, const std::vector<column>& arrays) 
   return stored(out);
 }
 
+/// All members at once: from zero, every term again, until nothing changes.
+template <element T>
+void circle(const array_recipe& recipe, std::vector<column>& arrays) {
+  const circle_table& table = *recipe.circle;
+  with_semiring<T>(recipe.semiring, [&]<class S>(S) {
+    std::vector<std::vector<T>> rows(
+        table.count, std::vector<T>(recipe.length, S::template zero<T>()));
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (const circle_term& term : table.terms) {
+        const bool inside = term.array >= table.first;
+        const bool no_zero =
+            recipe.semiring == sheaf::semiring_id::max_plus && std::is_unsigned_v<T>;
+        if (inside && !term.is_plain && !no_zero &&
+            element_from<T>(term.weight_bits) == S::template zero<T>()) {
+          continue;  // an edge of weight zero is none
+        }
+        const std::vector<T> values =
+            inside ? rows[term.array - table.first] : elements_of<T>(arrays[term.array]);
+        for (std::uint64_t i = 0; i < recipe.length; ++i) {
+          const T value = values[values.size() == 1 ? 0 : i];
+          const T gives =
+              term.is_plain ? value : S::times(value, element_from<T>(term.weight_bits));
+          T& into = rows[term.to][i];
+          const T sum = sheaf::canonical(S::plus(into, gives));
+          changed |= sheaf::to_bits(sum) != sheaf::to_bits(into);
+          into = sum;
+        }
+      }
+    }
+    for (std::uint32_t k = 0; k < table.count; ++k) arrays[table.first + k] = stored(rows[k]);
+  });
+}
+
 column host(const array_recipe& recipe, const std::vector<array_recipe>& recipes,
             const std::vector<column>& arrays) {
   std::vector<sheaf::host_operand> operands;
@@ -323,6 +357,9 @@ void recompute(const std::vector<array_recipe>& recipes, std::vector<column>& ar
         case array_form::sort_index: arrays[i] = counts_or_indices(recipe, arrays); break;
         case array_form::top_k: arrays[i] = top<T>(recipe, arrays); break;
         case array_form::gather_at: arrays[i] = gather_at<T>(recipe, arrays); break;
+        case array_form::circle:
+          if (i == recipe.circle->first) circle<T>(recipe, arrays);
+          break;
       }
     });
   }

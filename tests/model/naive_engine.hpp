@@ -47,10 +47,24 @@ struct group_table {
   std::vector<std::uint32_t> segment_of_element;  ///< where the groups were declared by ids
 };
 
+/// A group of arrays of consecutive numbers that are defined by each other, in circles.
+struct circle_term {
+  std::uint32_t to;     ///< which member it is a term of, from 0
+  std::uint32_t array;  ///< a member, or an array of smaller number than the first
+  bool is_plain;        ///< weighs the semiring's one
+  std::uint64_t weight_bits;
+};
+struct circle_table {
+  std::uint32_t first = 0;  ///< number of the first member
+  std::uint32_t count = 0;
+  std::vector<circle_term> terms;
+};
+
 enum class array_form : std::uint8_t {
   source, expression, combine, combine_terms, reduce, segment_reduce, gather, host,
   product,  ///< spmv, stencil, gemv, matmul
-  scan, histogram, sort_index, top_k, gather_at, delay
+  scan, histogram, sort_index, top_k, gather_at, delay,
+  circle,   ///< a member of a fixpoint group
 };
 
 struct product_recipe;
@@ -69,6 +83,7 @@ struct array_recipe {
   std::vector<formula> values = {};    ///< combine: operands; expression and folds: the one
   std::vector<formula> weights = {};   ///< combine_terms
   std::shared_ptr<const group_table> groups = {};
+  std::shared_ptr<const circle_table> circle = {};  ///< circle: of all members
   std::vector<std::uint32_t> indices = {};   ///< gather
   std::shared_ptr<const product_recipe> product = {};
   std::vector<std::uint32_t> operands = {};  ///< gather, host, product: arrays; gather_at: values,

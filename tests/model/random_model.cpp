@@ -29,7 +29,10 @@ class model_dice {
     const std::uint64_t sources = random_.between(1, huge ? 3 : 6);
     const std::uint64_t derived = random_.between(1, huge ? 5 : 12);
     for (std::uint64_t i = 0; i < sources; ++i) add_source();
-    for (std::uint64_t i = 0; i < derived; ++i) add_derived();
+    for (std::uint64_t i = 0; i < derived; ++i) {
+      if (!huge && random_.chance(6)) add_circle();
+      else add_derived();
+    }
     follow();
     return std::move(arrays_);
   }
@@ -480,6 +483,64 @@ class model_dice {
     return recipe;
   }
 
+  /// A semiring that has least fixpoints on `type`.
+  semiring_id circle_semiring(dtype type) {
+    std::vector<semiring_id> found{semiring_id::min_plus, semiring_id::max_plus,
+                                   semiring_id::max_min};
+    if (sheaf::is_float(type)) found.push_back(semiring_id::max_times);
+    else found.insert(found.end(), {semiring_id::or_and, semiring_id::and_or});
+    return random_.pick(found);
+  }
+  /// A weight that improves nothing on its way round.
+  template <element T>
+  T circle_weight(semiring_id semiring) {
+    switch (semiring) {
+      case semiring_id::max_plus:
+        return std::is_unsigned_v<T> ? T{0} : static_cast<T>(-static_cast<int>(random_.below(4)));
+      case semiring_id::max_times: return static_cast<T>(static_cast<T>(random_.below(5)) / T{4});
+      case semiring_id::min_plus:
+        return random_.chance(10) ? sheaf::min_plus::zero<T>() : static_cast<T>(random_.below(4));
+      default: {
+        const T any = random_.value<T>();
+        return any == any ? any : T{1};
+      }
+    }
+  }
+
+  /// One to five arrays defined by each other, by themselves and by arrays outside.
+  void add_circle() {
+    lazy_ = random_.chance(12);
+    const std::uint32_t main = random_.pick(readable(std::nullopt, 0));
+    const dtype type = arrays_[main].type;
+    const std::uint64_t length = arrays_[main].length;
+    const std::vector<std::uint32_t> outside = readable(type, length);
+    auto table = std::make_shared<circle_table>();
+    table->first = static_cast<std::uint32_t>(arrays_.size());
+    table->count = static_cast<std::uint32_t>(random_.between(1, 5));
+    const semiring_id semiring = circle_semiring(type);
+    for (std::uint32_t to = 0; to < table->count; ++to) {
+      for (std::uint64_t left = random_.between(1, 4); left > 0; --left) {
+        const bool inside = !table->terms.empty() && random_.chance(60);
+        const auto member = static_cast<std::uint32_t>(table->first + random_.below(table->count));
+        const std::uint64_t weight =
+            sheaf::visit_dtype(type, [&]<class T>(std::type_identity<T>) {
+              return static_cast<std::uint64_t>(sheaf::to_bits(circle_weight<T>(semiring)));
+            });
+        table->terms.push_back(
+            {to, inside ? member : random_.pick(outside), random_.chance(40), weight});
+      }
+    }
+    for (std::uint32_t k = 0; k < table->count; ++k) {
+      array_recipe made = fresh(type, length);
+      made.form = array_form::circle;
+      made.semiring = semiring;
+      made.circle = table;
+      made.lazy = lazy_;
+      made.declared_first = true;
+      arrays_.push_back(std::move(made));
+    }
+  }
+
   array_recipe host() {
     array_recipe made = fresh(random_.pick(types_), random_.pick(lengths_));
     made.form = array_form::host;
@@ -523,7 +584,8 @@ std::vector<array_recipe> random_model(dice& random, model_shape shape) {
 std::string describe(const std::vector<array_recipe>& arrays) {
   constexpr const char* forms[] = {"source", "expression", "combine", "combine_terms",
                                    "reduce", "segment_reduce", "gather", "host", "product", "scan",
-                                   "histogram", "sort_index", "top_k", "gather_at", "delay"};
+                                   "histogram", "sort_index", "top_k", "gather_at", "delay",
+                                   "circle"};
   std::string out;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const array_recipe& a = arrays[i];
@@ -541,6 +603,13 @@ std::string describe(const std::vector<array_recipe>& arrays) {
     for (const std::uint32_t start : a.starts) out += " start " + std::to_string(start);
     if (a.exclusive) out += " exclusive";
     if (a.descending) out += " descending";
+    if (a.circle != nullptr) {
+      for (const circle_term& term : a.circle->terms) {
+        if (term.to != i - a.circle->first) continue;
+        out += " #" + std::to_string(term.array);
+        if (!term.is_plain) out += " weight bits " + std::to_string(term.weight_bits);
+      }
+    }
     for (const std::uint32_t operand : a.operands) out += " #" + std::to_string(operand);
     out += "\n";
   }

@@ -68,6 +68,10 @@ struct kinds {
                                  segments::from_ids(group_of, 40)));
     const auto total = declared.derive("total", sheaf::sum(groups));
     declared.derive("scaled", sum * element_of(total, 0));
+    const auto ring = declared.declare<float>("ring", 3000);
+    const auto back = declared.declare<float>("back", 3000);
+    declared.fixpoint<float>(semiring_id::min_plus, {{ring, {least, term(back, 2.0f)}},
+                                                     {back, {term(ring, 1.0f), sum}}});
     declared.derive_host<float>("hosted", 40, {groups}, [](host_call& call) {
       const auto from = call.operand<float>(0);
       const auto to = call.result<float>();

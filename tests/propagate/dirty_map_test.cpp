@@ -138,6 +138,10 @@ void visit_reads(const plan& graph, const plan_operation& op, std::uint32_t whic
     case operator_kind::sorted_runs:
     case operator_kind::merged_runs: return visit_order(graph, op, i, visitor);
     case operator_kind::delay: return;  // no node
+    case operator_kind::slice:
+      visitor((std::uint64_t{op.payload} << line_shift >> size_shift(operand.type)) + i);
+      return;
+    case operator_kind::fixpoint:
     case operator_kind::host:
       for (std::uint64_t at = 0; at < operand_length; ++at) visitor(at);
       return;
@@ -304,7 +308,7 @@ class mapped {
 
   void expect_pushed(const plan_node& node, const plan_operation& op,
                      const std::vector<line_mask>& wanted) {
-    if (op.kind == operator_kind::host) {  // whole, and marked at its first page
+    if (runs_whole(op.kind)) {  // marked at its first page, and marked at its first page
       bool any = false;
       for (const line_mask mask : wanted) any |= mask != 0;
       ASSERT_EQ(masks_[node.slot], any ? 1u : 0u);
@@ -403,6 +407,9 @@ void declare_all(model& m, std::uint64_t length, sheaf_test::random_numbers& ran
     (void)m.derive("sorted", sort_index(a), {.page = page()});
     (void)m.derive("first", top_k(b, length / 3 + 1), {.page = page()});
   }
+  const auto left = m.declare<T>("left", length, {.page = page()});
+  const auto right = m.declare<T>("right", length, {.page = page()});
+  m.fixpoint<T>(semiring_id::min_plus, {{left, {a, right}}, {right, {left, sum_of}}});
   (void)m.derive_host<T>("host", length, {a, sum_of}, [](host_call&) { return status(); });
 }
 
@@ -426,7 +433,7 @@ TEST(DirtyMap, PushAndPullNameTheLinesTheDefinitionNamesForEveryKind) {
   ASSERT_NO_FATAL_FAILURE(compare_maps<float>(kinds));
   ASSERT_NO_FATAL_FAILURE(compare_maps<std::uint8_t>(kinds));
   ASSERT_NO_FATAL_FAILURE(compare_maps<double>(kinds));
-  EXPECT_EQ(kinds.size(), 19u) << "every kind of operator takes part";
+  EXPECT_EQ(kinds.size(), 21u) << "every kind of operator takes part";
 }
 
 }  // namespace

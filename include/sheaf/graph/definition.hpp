@@ -33,6 +33,7 @@ struct term_data {
   bool value_broadcast = false;
   bool weight_broadcast = false;
   bool weight_constant = false;
+  bool weight_one = false;          ///< in a fixpoint group: the semiring's one
 };
 
 /// A value and the weight semiring times applies to it. The value is an array or an element of one;
@@ -242,18 +243,18 @@ struct fixpoint_options {
 
 /// The least x with x_v = base_v + (sum over edges e with to[e] = v of x_from[e] * weight[e]), in
 /// the semiring's plus and times: reachability, shortest and widest paths, any analysis that goes
-/// round in circles. Row v of `base` and of the result begins at element v * stride, where stride is
-/// `fixpoint_stride<T>(columns)`; `base` is as long as its rows, and their number is that of the
+/// round in circles. Row v of `base` and of the result begins at element v * stride, where stride
+/// is `fixpoint_stride<T>(columns)`; `base` is as long as its rows, and their number is that of the
 /// vertices. Rows go along edges from `from` to `to`; columns do not meet.
 ///
 /// `from`, `to` and `weight` have one element per edge number. An edge does not exist where either
-/// end is `no_vertex`, so edges come and go by ordinary commits. Without `weight` every edge weighs
-/// the semiring's one.
+/// end is `no_vertex`, so edges come and go by ordinary commits; nor where it weighs the semiring's
+/// zero (but for unsigned max_plus). Without `weight` every edge weighs the semiring's one.
 ///
 /// The semiring's plus must be idempotent and its times monotone: min_plus, max_plus, max_min,
-/// or_and, and_or, and max_times on floats. A commit fails with `operator_failed` where an end is no
-/// vertex, or a float weight would make times fall where its operand rises (NaN; minus infinity in
-/// min_plus; infinity in max_plus; negative or infinite in max_times), and with `not_converged`
+/// or_and, and_or, and max_times on floats. A commit fails with `operator_failed` where an end is
+/// no vertex, or a float weight would make times fall where its operand rises (NaN; minus infinity
+/// in min_plus; infinity in max_plus; negative or infinite in max_times), and with `not_converged`
 /// where a cycle goes on improving (a negative one in min_plus).
 ///
 /// Cost of a commit: O(edges of the rows that change or were suspected to, x lines).
@@ -279,5 +280,50 @@ template <element T>
   data.steps.push_back(expression<T>(weight).steps().front());
   return definition<T>(std::move(data));
 }
+
+/// One operand of a member of a fixpoint group: an array as it is, or a `term`.
+template <element T>
+class fixpoint_term {
+ public:
+  fixpoint_term(array<T> value) noexcept {
+    data_.value = value.handle();
+    data_.weight_one = true;
+  }
+  fixpoint_term(const term<T>& weighted) noexcept : data_(weighted.data()) {}
+  [[nodiscard]] const term_data& data() const noexcept { return data_; }
+
+ private:
+  term_data data_;
+};
+
+/// A member without its element type: a declared array, and the terms it is the sum of.
+struct fixpoint_member_data {
+  array_handle array;
+  std::vector<term_data> terms;
+};
+
+/// A declared array and its definition in a fixpoint group: the semiring's sum of `terms`. A term
+/// over another member (or the same) is an array or has a constant weight; other terms are as in
+/// `combine`.
+template <element T>
+class fixpoint_member {
+ public:
+  fixpoint_member(array<T> declared, std::initializer_list<fixpoint_term<T>> terms)
+      : fixpoint_member(declared, std::span<const fixpoint_term<T>>(terms.begin(), terms.size())) {
+  }
+  fixpoint_member(array<T> declared, std::span<const fixpoint_term<T>> terms)
+      : data_{declared.handle(), {}} {
+    for (const fixpoint_term<T>& one : terms) data_.terms.push_back(one.data());
+  }
+  [[nodiscard]] const fixpoint_member_data& data() const noexcept { return data_; }
+
+ private:
+  fixpoint_member_data data_;
+};
+
+struct fixpoint_group_options {
+  std::uint32_t iterations_max = 0;  ///< as in `fixpoint_options`
+  bool is_lazy = false;
+};
 
 }  // namespace sheaf::inline v0

@@ -120,6 +120,24 @@ class model {
     define_declared(declared.handle(), computed.data(), dtype_of<T>, when);
   }
 
+  /// Defines declared arrays of one length together: the least solution of their definitions, in
+  /// which they may read each other in circles. Terms over members are the edges, weighed by
+  /// constants; all other terms make what comes in from outside. See `sheaf::fixpoint` for the
+  /// semirings, errors and cost; the group is one node, a member reads its row of it.
+  template <element T>
+  void fixpoint(semiring_id semiring, std::span<const fixpoint_member<T>> members,
+                const fixpoint_group_options& options = {}) {
+    std::vector<fixpoint_member_data> data;
+    for (const fixpoint_member<T>& member : members) data.push_back(member.data());
+    define_group(semiring, data, dtype_of<T>, options);
+  }
+  template <element T>
+  void fixpoint(semiring_id semiring, std::initializer_list<fixpoint_member<T>> members,
+                const fixpoint_group_options& options = {}) {
+    fixpoint(semiring, std::span<const fixpoint_member<T>>(members.begin(), members.size()),
+             options);
+  }
+
   /// An array computed by `function` from whole arrays.
   template <element T>
   array<T> derive_host(std::string_view name, std::uint64_t length,
@@ -207,6 +225,9 @@ class model {
                             array_options options);
   void define_declared(const array_handle& declared, const definition_data& computed, dtype type,
                        evaluation when);
+  bool admit_defined(const array_handle& declared, dtype type);
+  void define_group(semiring_id semiring, std::span<const fixpoint_member_data> members,
+                    dtype type, const fixpoint_group_options& options);
   array_handle add_host(std::string_view name, std::uint64_t length, dtype type,
                         std::span<const any_array> operands, host_function function,
                         derive_options options);

@@ -61,6 +61,7 @@ enum class operator_kind : std::uint8_t {
   merged_runs,   ///< each row merged of two operand rows (sort, top_k, above)
   gather_at,     ///< result element i = element operand1[i] of operand 0; past its end: zero
   delay,         ///< the operand as it was one epoch before: no node, a source of the plan
+  slice,         ///< result line i = operand line payload + i
   fixpoint,      ///< the least solution of a cyclic system over a semiring; may fail
 };
 
@@ -141,12 +142,24 @@ struct order_data {
   }
 };
 
-/// What a fixpoint's arrays stand for. Its operands are base, from, to and, where weighted, weight.
+/// An edge of a fixpoint over a group of definitions.
+struct fixpoint_edge {
+  std::uint32_t from, to;
+  std::uint64_t weight;  ///< bit pattern
+  friend bool operator==(const fixpoint_edge&, const fixpoint_edge&) = default;
+};
+/// What a fixpoint's arrays stand for. Either its operands are base, from, to and, where weighted,
+/// weight; or (`is_group`) its edges are fixed and its operands are rows of the base.
 struct fixpoint_shape {
-  std::uint32_t vertices;
-  std::uint32_t row_lines;       ///< lines a vertex has in base and result
-  std::uint32_t edge_capacity;
-  std::uint32_t iterations_max;  ///< 0: one more than the vertices of a component
+  std::uint32_t vertices = 0;
+  std::uint32_t row_lines = 0;       ///< lines a vertex has in base and result
+  std::uint32_t edge_capacity = 0;
+  std::uint32_t iterations_max = 0;  ///< 0: one more than the vertices of a component
+  bool is_weighted = false;
+  bool is_group = false;
+  std::vector<fixpoint_edge> edges = {};      ///< of a group
+  std::vector<std::uint32_t> base_rows = {};  ///< of a group: by vertex, which operand is its base;
+                                              ///< no_index: the semiring's zero
   friend bool operator==(const fixpoint_shape&, const fixpoint_shape&) = default;
 };
 
@@ -169,7 +182,7 @@ struct plan_operation {
                                 ///< spmv: `matrices`; stencil: `stencils`; gemv, matmul: `dense`;
                                 ///< scans: `scans`; bin_counts, row_sums: `histograms`;
                                 ///< sorted_runs, merged_runs: `orders`; cast: type of the operand;
-                                ///< fixpoint: `fixpoints`
+                                ///< fixpoint: `fixpoints`; slice: the first line
   std::uint32_t manifest;       ///< program: compiled body of this shape, or no_index
   friend bool operator==(const plan_operation&, const plan_operation&) = default;
 };

@@ -7,7 +7,8 @@
 /// away (retraction).
 ///
 /// Rows hold canonical elements; every body keeps them so. A weight is a pointer to one element, or
-/// null for the semiring's one. Bodies touch only the lines asked for and return those that changed.
+/// null for the semiring's one. Bodies touch only the lines asked for and return those that
+/// changed.
 ///
 /// Thread safety: bodies touch only what they are given.
 #pragma once
@@ -24,7 +25,7 @@ namespace sheaf::inline v0 {
 /// What differs between two states of a row.
 struct row_difference {
   line_mask changed = 0;  ///< lines with other bits
-  line_mask lost = 0;     ///< of these, lines in which some element is not at least as good any more
+  line_mask lost = 0;     ///< of these, lines in which some element is not as good any more
   line_mask gained = 0;   ///< of these, lines in which some element was not as good before
 };
 
@@ -43,6 +44,10 @@ struct fixpoint_kernels {
   line_mask (*retract)(std::byte* to, const std::byte* before, const std::byte* after,
                        const std::byte* weight, const std::byte* kept, line_mask lines);
   row_difference (*difference)(const std::byte* before, const std::byte* after, line_mask lines);
+  /// True where this weight is the semiring's zero and annihilates: such an edge gives nothing.
+  bool (*is_zero)(const std::byte* weight);
+  /// True where `times` with this weight can make a product better than its operand.
+  bool (*can_improve)(const std::byte* weight);
   /// True where `times` with this weight never makes a better operand give a worse product.
   bool (*is_monotone)(const std::byte* weight);
   /// True where whatever was derived with `before` is at least as good with `after`.

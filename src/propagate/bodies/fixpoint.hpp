@@ -1,9 +1,9 @@
 /// \file
 /// Rows of `fixpoint` (include/sheaf/propagate/fixpoint_kernels.hpp).
 ///
-/// A selective semiring's sum is one of its operands, so what rests on a contribution is what equals
-/// it, element by element. In a bitwise one every bit is a semiring of its own: what rests on a
-/// contribution are the bits both have.
+/// A selective semiring's sum is one of its operands, so what rests on a contribution is what
+/// equals it, element by element. In a bitwise one every bit is a semiring of its own: what rests
+/// on a contribution are the bits both have.
 ///
 /// Cost: two to four loads and about five operations a register.
 #pragma once
@@ -177,6 +177,30 @@ SHEAF_BODY row_difference difference_of_rows(const std::byte* before, const std:
   return found;
 }
 
+/// Of the unsigned types max_plus has no minus infinity: its zero is its one as well.
+template <class S, element T>
+inline constexpr bool zero_annihilates = S::id != semiring_id::max_plus || std::is_signed_v<T>;
+
+template <class S, element T>
+SHEAF_BODY bool is_zero_weight(const std::byte* weight) {
+  return zero_annihilates<S, T> && load_element<T>(weight) == S::template zero<T>();
+}
+
+/// In max_plus +0 can: it turns -0 into +0.
+template <class S, element T>
+SHEAF_BODY bool can_improve_weight(const std::byte* weight) {
+  const T w = load_element<T>(weight);
+  if constexpr (S::id == semiring_id::min_plus) {
+    return w < T{0};
+  } else if constexpr (S::id == semiring_id::max_plus) {
+    return w > T{0} || (float_element<T> && to_bits(w) == 0);
+  } else if constexpr (S::id == semiring_id::max_times) {
+    return w > T{1};
+  } else {
+    return false;
+  }
+}
+
 /// Why each: minus infinity makes infinity + w a NaN, the best there is; a negative or infinite
 /// factor turns the order round or makes zero * w a NaN.
 template <class S, element T>
@@ -193,14 +217,11 @@ SHEAF_BODY bool is_monotone_weight(const std::byte* weight) {
   }
 }
 
-/// From the semiring's zero nothing was derived as a rule, but a product of it with an infinite
-/// operand is a NaN, which no other weight gives: that is no improvement.
 template <class S, element T>
 SHEAF_BODY bool improves_weight(const std::byte* before, const std::byte* after) {
   const lane<T> was(load_element<T>(before));
   const lane<T> now(load_element<T>(after));
   if (to_bits(was.value_) == to_bits(now.value_)) return true;
-  if (was.value_ == S::template zero<T>()) return false;
   return lane<T>::same_bits(S::plus(was, now), now);
 }
 

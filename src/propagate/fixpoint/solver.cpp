@@ -13,6 +13,7 @@ fixpoint_solver::fixpoint_solver(const fixpoint_size& size, const fixpoint_kerne
       weights_(size.weight_bytes == 0 ? 0 : size.edge_capacity, 0),
       edges_(size.vertices, size.edge_capacity),
       order_(size.vertices),
+      improving_(weights_.size(), 0),
       state_(size.vertices),
       queue_(size.vertices),
       saved_(std::min(size.row_lines, page_lines_max)),
@@ -23,7 +24,38 @@ void fixpoint_solver::set_edge(std::uint32_t edge, std::uint32_t from, std::uint
                                std::uint64_t weight) {
   if (edges_.has(edge)) edges_.erase(edge);
   if (from != no_vertex) edges_.insert(edge, from, to);
-  if (!weights_.empty()) weights_[edge] = weight;
+  put_weight(edge, weight);
+}
+
+void fixpoint_solver::put_weight(std::uint32_t edge, std::uint64_t weight) {
+  if (weights_.empty()) return;
+  weights_[edge] = weight;
+  improving_count_ -= improving_[edge];
+  improving_[edge] = kernels_.can_improve(reinterpret_cast<const std::byte*>(&weight));
+  improving_count_ += improving_[edge];
+}
+
+/// Whether an edge inside the component can improve what goes along it. O(the component), once a
+/// run, and only where there is such an edge anywhere.
+bool fixpoint_solver::is_wild(component_order::range component) {
+  if (improving_count_ == 0) return false;
+  const std::uint32_t first = order_.vertex_at(component.begin);
+  if (state_[first].wild != 0) return state_[first].wild == 2;
+  bool found = false;
+  for (std::uint32_t place = component.begin; place < component.end && !found; ++place) {
+    const std::uint32_t vertex = order_.vertex_at(place);
+    for (const arc& edge : edges_.out(vertex)) {
+      found |= improving_[edge.edge] != 0 && order_.same_component(vertex, edge.vertex);
+    }
+  }
+  visit(first).wild = found ? 2 : 1;
+  return found;
+}
+
+/// In a wild component any loss may reach anything.
+void fixpoint_solver::lose_all(std::uint32_t vertex, line_mask lines) {
+  (void)writable(vertex);
+  lose(vertex, lines);
 }
 
 fixpoint_solver::vertex_state& fixpoint_solver::visit(std::uint32_t vertex) {
@@ -111,7 +143,7 @@ fixpoint_outcome fixpoint_solver::solve() {
 
 fixpoint_outcome fixpoint_solver::update(const fixpoint_changes& changes) {
   const std::uint32_t blocks = (size_.row_lines - 1) / page_lines_max + 1;
-  SHEAF_DASSERT(visited_.empty(), "never-above-least");
+  SHEAF_DASSERT(visited_.empty(), "no-state-between-runs");
   outcome_ = {};
   changed_.clear();
   retracts_ = changes.retracts;
@@ -133,7 +165,7 @@ void fixpoint_solver::apply_edges(std::span<const edge_change> changes) {
       edges_.erase(change.edge);
       order_.note_erased(change.old_from, change.old_to);
     }
-    if (!weights_.empty()) weights_[change.edge] = change.new_weight;
+    put_weight(change.edge, change.new_weight);
     if (change.new_from == no_vertex) continue;
     edges_.insert(change.edge, change.new_from, change.new_to);
     order_.note_inserted(change.new_from, change.new_to);
@@ -158,7 +190,9 @@ std::size_t fixpoint_solver::seed_base(const fixpoint_changes& changes, std::siz
   if (lines == 0) return at;
   std::byte* const own = writable(which);
   lines_relaxed_ += sheaf::line_count(lines);
-  if (retracts_) {
+  if (retracts_ && is_wild(which)) {
+    lose_all(which, lines);
+  } else if (retracts_) {
     lose(which, kernels_.retract(own, old_base_.front().bytes, base_row(which), nullptr, nullptr,
                                  lines));
   }
@@ -171,7 +205,9 @@ std::size_t fixpoint_solver::seed_base(const fixpoint_changes& changes, std::siz
 void fixpoint_solver::seed_edges(std::span<const edge_change> changes) {
   fresh_.clear();
   for (const edge_change& change : changes) {
-    if (retracts_ && change.old_from != no_vertex) {
+    if (retracts_ && change.old_from != no_vertex && is_wild(change.old_to)) {
+      lose_all(change.old_to, block_lines_);
+    } else if (retracts_ && change.old_from != no_vertex) {
       const auto* weight =
           weights_.empty() ? nullptr : reinterpret_cast<const std::byte*>(&change.old_weight);
       lines_relaxed_ += sheaf::line_count(block_lines_);
@@ -245,7 +281,8 @@ bool fixpoint_solver::run_component(component_order::range component) {
     join(order_.vertex_at(place));
   }
   if (retracts_) {
-    over_delete();
+    if (is_wild(component)) empty_component(component);
+    else over_delete();
     rederive();
     // Growing `members_` while it is walked: by index, as far as it was.
     for (std::size_t i = 0, count = members_.size(); i < count; ++i) {
@@ -255,6 +292,25 @@ bool fixpoint_solver::run_component(component_order::range component) {
   if (!grow(component)) return false;
   finish_component();
   return true;
+}
+
+/// Every row falls back to what base and earlier components give, in the lines in which any row lost
+/// something.
+void fixpoint_solver::empty_component(component_order::range component) {
+  line_mask lines = 0;
+  for (const std::uint32_t vertex : members_) lines |= state_[vertex].lost;
+  if (lines == 0) return;
+  for (std::uint32_t place = component.begin; place < component.end; ++place) {
+    const std::uint32_t vertex = order_.vertex_at(place);
+    join(vertex);
+    std::byte* const own = writable(vertex);
+    know_kept(vertex, lines);
+    kernels_.clear(own, lines);
+    vertex_state& state = state_[vertex];
+    (void)kernels_.relax(own, state.kept, nullptr, lines);
+    state.lost |= lines;
+    state.touched |= lines;
+  }
 }
 
 /// Deletes what rests on what was lost, along the component's own edges.
@@ -386,7 +442,9 @@ void fixpoint_solver::finish_component() {
 void fixpoint_solver::pass_on(std::uint32_t vertex, const row_difference& different) {
   for (const arc& edge : edges_.out(vertex)) {
     if (order_.same_component(vertex, edge.vertex)) continue;
-    if (different.lost != 0) {
+    if (different.lost != 0 && is_wild(edge.vertex)) {
+      lose_all(edge.vertex, different.lost);
+    } else if (different.lost != 0) {
       lines_relaxed_ += sheaf::line_count(different.lost);
       const std::byte* const was = state_[vertex].before;
       const line_mask rests = kernels_.supported(row(edge.vertex), was, row(vertex),

@@ -16,6 +16,11 @@
 ///   2. deleted lines take what base and all edges still give;
 ///   3. what grew goes along the component's edges, in rounds, until nothing grows;
 ///   4. what is different in the end goes to later components, as losses and as gains.
+/// What rests on a contribution is what equals it. That is enough where no edge of the component
+/// can improve what goes along it: then an element that holds its last value by way of others held
+/// it later than they. Where one can (a negative weight in min_plus), a value may rest on itself,
+/// raised by a cycle up to a bound of the type, and equal nothing it came from. Such a component is
+/// *wild*: in the lines in which anything is lost it is emptied and grown again.
 ///
 /// Rows are cut into *blocks* of 64 lines, which do not depend on each other and are solved one by
 /// one.
@@ -23,7 +28,7 @@
 /// Invariants
 ///  1. `never-above-least`: at any time in a run, an element that is not marked as suspect is at
 ///     most as good as the least solution of the new system.
-///  2. Between runs no vertex has state and the queue is empty.
+///  2. `no-state-between-runs`: no vertex has state and the queue is empty.
 ///
 /// Why the bits do not depend on the way: plus and times are monotone on the finitely many values
 /// of a type, so there is one least solution, and every order of growing from below it reaches it
@@ -139,6 +144,8 @@ class fixpoint_solver {
     std::uint32_t first_fresh = no_vertex;  ///< into `fresh_`: new edges that begin here
     bool is_member = false;                        ///< in `members_`
     bool is_visited = false;                       ///< in `visited_`
+    std::uint8_t wild = 0;  ///< of the first vertex of a component: 1 it is not, 2 it is, 0 not
+                            ///< looked yet
   };
   struct fresh_edge {
     std::uint32_t edge;
@@ -172,6 +179,13 @@ class fixpoint_solver {
   [[nodiscard]] bool run_block();
   void leave_block(bool emit);
   [[nodiscard]] bool run_component(component_order::range component);
+  [[nodiscard]] bool is_wild(component_order::range component);
+  [[nodiscard]] bool is_wild(std::uint32_t vertex) {
+    return improving_count_ != 0 && is_wild(order_.component_at(order_.place_of(vertex)));
+  }
+  void lose_all(std::uint32_t vertex, line_mask lines);
+  void empty_component(component_order::range component);
+  void put_weight(std::uint32_t edge, std::uint64_t weight);
   void over_delete();
   void spread_losses(std::uint32_t vertex);
   void know_kept(std::uint32_t vertex, line_mask lines);
@@ -194,6 +208,8 @@ class fixpoint_solver {
   std::vector<std::uint64_t> weights_;  ///< bit patterns; empty where there are none
   edge_lists edges_;
   component_order order_;
+  std::vector<std::uint8_t> improving_;  ///< by edge: its weight can improve
+  std::uint64_t improving_count_ = 0;    ///< of numbers, whether they hold an edge or not
 
   // Of a run.
   std::vector<vertex_state> state_;

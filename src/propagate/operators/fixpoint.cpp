@@ -30,26 +30,47 @@ class fixpoint_run {
         op_(op),
         shape_(runner.graph().fixpoints[op.payload]),
         kernels_(*fixpoint_kernels_of(runner.instruction_set(), op.semiring, op.type)),
-        base_(runner.operand(node, 0)),
-        ends_{runner.paged(runner.operand(node, 1)), runner.paged(runner.operand(node, 2))} {
-    if (op.weighted) weights_ = runner.paged(runner.operand(node, 3));
+        is_weighted_(shape_.is_weighted) {
+    if (shape_.is_group) return;
+    for (unsigned end = 0; end < 2; ++end) ends_[end] = runner.paged(runner.operand(node, end + 1));
+    if (is_weighted_) weights_ = runner.paged(runner.operand(node, 3));
   }
 
   status from_scratch(std::unique_ptr<operator_memory>& memory, whole_result& out);
   status from_memory(fixpoint_memory& memory, whole_result& out, bool& usable);
 
  private:
-  [[nodiscard]] std::uint64_t base_lines() const noexcept {
-    return std::uint64_t{shape_.vertices} * shape_.row_lines;
+  /// Calls `visitor(operand, page, first line of the base, lines)` for every page that holds base
+  /// lines, in rising order.
+  template <class Visitor>
+  void for_each_base_page(const Visitor& visitor) const {
+    const auto visit = [&](std::uint32_t which, std::uint64_t first, std::uint64_t lines) {
+      const plan_operand& operand = runner_.operand(node_, which);
+      const unsigned each = lines_of(operand.page);
+      for (std::uint64_t at = 0; at < lines; at += each) {
+        visitor(operand, static_cast<std::uint32_t>(at / each), first + at,
+                static_cast<unsigned>(std::min<std::uint64_t>(each, lines - at)));
+      }
+    };
+    if (!shape_.is_group) {
+      return visit(0, 0, std::uint64_t{shape_.vertices} * shape_.row_lines);
+    }
+    for (std::uint32_t vertex = 0; vertex < shape_.vertices; ++vertex) {
+      if (shape_.base_rows[vertex] == no_index) continue;
+      visit(shape_.base_rows[vertex], std::uint64_t{vertex} * shape_.row_lines, shape_.row_lines);
+    }
   }
+  void load_base(fixpoint_solver& solver) const;
+  [[nodiscard]] status load_edges(fixpoint_solver& solver) const;
   [[nodiscard]] static const std::byte* element_of(const paged_view& array, std::uint32_t index,
                                                    unsigned shift) noexcept {
     const std::size_t frame = array.frames[index >> array.page_shift];
     const std::uint32_t place = index & ((std::uint32_t{1} << array.page_shift) - 1);
     return array.base + (frame << array.frame_shift) + (std::size_t{place} << shift);
   }
-  /// Both ends, or none where either says so.
+  /// Both ends, or none where either says so or the weight gives nothing.
   void read_edge(std::uint32_t edge, edge_change& out) const noexcept;
+  void drop_zero(edge_change& out) const noexcept;
   [[nodiscard]] status check_edge(const edge_change& change) const;
   void find_base_changes(fixpoint_memory& memory, bool trust) const;
   [[nodiscard]] status find_edge_changes(fixpoint_memory& memory, bool trust) const;
@@ -62,21 +83,35 @@ class fixpoint_run {
   const plan_operation& op_;
   const fixpoint_shape& shape_;
   const fixpoint_kernels& kernels_;
-  const plan_operand& base_;
-  paged_view ends_[2];
+  const bool is_weighted_;
+  paged_view ends_[2] = {};
   paged_view weights_ = {};
 };
 
 void fixpoint_run::read_edge(std::uint32_t edge, edge_change& out) const noexcept {
+  if (shape_.is_group) {
+    const fixpoint_edge& fixed = shape_.edges[edge];
+    out.new_from = fixed.from;
+    out.new_to = fixed.to;
+    out.new_weight = fixed.weight;
+    return drop_zero(out);
+  }
   std::memcpy(&out.new_from, element_of(ends_[0], edge, 2), sizeof out.new_from);
   std::memcpy(&out.new_to, element_of(ends_[1], edge, 2), sizeof out.new_to);
   if (out.new_from == no_vertex || out.new_to == no_vertex) {
     out.new_from = out.new_to = no_vertex;
   }
   out.new_weight = 0;
-  if (!op_.weighted) return;
+  if (!is_weighted_) return;
   const unsigned shift = size_shift(op_.type);
   std::memcpy(&out.new_weight, element_of(weights_, edge, shift), std::size_t{1} << shift);
+  drop_zero(out);
+}
+
+void fixpoint_run::drop_zero(edge_change& out) const noexcept {
+  if (is_weighted_ && kernels_.is_zero(reinterpret_cast<const std::byte*>(&out.new_weight))) {
+    out.new_from = out.new_to = no_vertex;
+  }
 }
 
 status fixpoint_run::check_edge(const edge_change& change) const {
@@ -88,7 +123,7 @@ status fixpoint_run::check_edge(const edge_change& change) const {
                        runner_.name_of_result(node_).c_str(), change.new_from, change.new_to,
                        shape_.vertices);
   }
-  if (op_.weighted &&
+  if (is_weighted_ &&
       !kernels_.is_monotone(reinterpret_cast<const std::byte*>(&change.new_weight))) {
     return make_status(status_code::operator_failed, subsystem::propagate,
                        "an edge of a fixpoint has a weight that its semiring does not take",
@@ -107,6 +142,29 @@ status fixpoint_run::not_converged(const fixpoint_outcome& outcome) const {
                      outcome.iterations);
 }
 
+void fixpoint_run::load_base(fixpoint_solver& solver) const {
+  if (shape_.is_group) {  // a member may have no base
+    for (std::uint64_t line = 0; line < solver.line_count(); ++line) {
+      kernels_.clear(solver.base_line(line), 1);
+    }
+  }
+  for_each_base_page([&](const plan_operand& operand, std::uint32_t page, std::uint64_t first,
+                         unsigned lines) {
+    std::memcpy(solver.base_line(first), runner_.page_of(operand, page), lines * line_size);
+  });
+}
+
+status fixpoint_run::load_edges(fixpoint_solver& solver) const {
+  for (std::uint32_t edge = 0; edge < shape_.edge_capacity; ++edge) {
+    edge_change change{};
+    change.edge = edge;
+    read_edge(edge, change);
+    SHEAF_TRY(check_edge(change));
+    solver.set_edge(edge, change.new_from, change.new_to, change.new_weight);
+  }
+  return {};
+}
+
 status fixpoint_run::from_scratch(std::unique_ptr<operator_memory>& memory, whole_result& out) {
   const bool annihilates = op_.semiring != semiring_id::max_plus || op_.type == dtype::i32 ||
                            op_.type == dtype::i64 || is_float(op_.type);
@@ -114,23 +172,13 @@ status fixpoint_run::from_scratch(std::unique_ptr<operator_memory>& memory, whol
       .vertices = shape_.vertices,
       .edge_capacity = shape_.edge_capacity,
       .row_lines = shape_.row_lines,
-      .weight_bytes = op_.weighted ? 1u << size_shift(op_.type) : 0,
+      .weight_bytes = is_weighted_ ? 1u << size_shift(op_.type) : 0,
       .iterations_max = shape_.iterations_max,
       .zero_annihilates = annihilates,
   };
   auto made = std::make_unique<fixpoint_memory>(size, kernels_);
-  for (std::uint64_t line = 0; line < base_lines(); line += lines_of(base_.page)) {
-    const auto page = static_cast<std::uint32_t>(line / lines_of(base_.page));
-    const std::uint64_t lines = std::min<std::uint64_t>(lines_of(base_.page), base_lines() - line);
-    std::memcpy(made->solver.base_line(line), runner_.page_of(base_, page), lines * line_size);
-  }
-  for (std::uint32_t edge = 0; edge < shape_.edge_capacity; ++edge) {
-    edge_change change{};
-    change.edge = edge;
-    read_edge(edge, change);
-    SHEAF_TRY(check_edge(change));
-    made->solver.set_edge(edge, change.new_from, change.new_to, change.new_weight);
-  }
+  load_base(made->solver);
+  SHEAF_TRY(load_edges(made->solver));
   const fixpoint_outcome outcome = made->solver.solve();
   runner_.counters().lines_relaxed += made->solver.take_lines_relaxed();
   if (!outcome.converged) return not_converged(outcome);
@@ -141,14 +189,12 @@ status fixpoint_run::from_scratch(std::unique_ptr<operator_memory>& memory, whol
 
 void fixpoint_run::find_base_changes(fixpoint_memory& memory, bool trust) const {
   fixpoint_changes& changes = memory.changes;
-  const std::uint64_t total = base_lines();
-  for (std::uint64_t first = 0; first < total; first += lines_of(base_.page)) {
-    const auto page = static_cast<std::uint32_t>(first / lines_of(base_.page));
-    line_mask lines = first_lines(static_cast<unsigned>(
-        std::min<std::uint64_t>(lines_of(base_.page), total - first)));
-    if (trust) lines &= runner_.changed_lines(base_, page);
-    if (lines == 0) continue;
-    const std::byte* const now = runner_.page_of(base_, page);
+  for_each_base_page([&](const plan_operand& operand, std::uint32_t page, std::uint64_t first,
+                         unsigned count) {
+    line_mask lines = first_lines(count);
+    if (trust) lines &= runner_.changed_lines(operand, page);
+    if (lines == 0) return;
+    const std::byte* const now = runner_.page_of(operand, page);
     for_each_line(lines, [&](unsigned line) {
       const std::byte* const was = memory.solver.base_line(first + line);
       const std::byte* const is = now + line * line_size;
@@ -157,7 +203,7 @@ void fixpoint_run::find_base_changes(fixpoint_memory& memory, bool trust) const 
       std::memcpy(changes.base_content.emplace_back().bytes, is, line_size);
       changes.retracts = changes.retracts || kernels_.difference(was, is, 1).lost != 0;
     });
-  }
+  });
 }
 
 status fixpoint_run::look_at_edge(fixpoint_memory& memory, std::uint32_t edge) const {
@@ -184,6 +230,7 @@ status fixpoint_run::look_at_edge(fixpoint_memory& memory, std::uint32_t edge) c
 }
 
 status fixpoint_run::find_edge_changes(fixpoint_memory& memory, bool trust) const {
+  if (shape_.is_group) return {};
   if (!trust) {
     for (std::uint32_t edge = 0; edge < shape_.edge_capacity; ++edge) {
       SHEAF_TRY(look_at_edge(memory, edge));
@@ -231,8 +278,11 @@ void fixpoint_run::list_parts(const fixpoint_solver& solver, whole_result& out) 
             [](const auto& a, const auto& b) { return a.page < b.page; });
   std::size_t count = 0;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (count != 0 && parts[count - 1].page == parts[i].page) parts[count - 1].lines |= parts[i].lines;
-    else parts[count++] = parts[i];
+    if (count != 0 && parts[count - 1].page == parts[i].page) {
+      parts[count - 1].lines |= parts[i].lines;
+    } else {
+      parts[count++] = parts[i];
+    }
   }
   parts.resize(count);
 }

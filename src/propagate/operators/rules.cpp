@@ -9,6 +9,7 @@
 #include "propagate/operators/indexed.hpp"
 #include "propagate/operators/order.hpp"
 #include "propagate/operators/scan.hpp"
+#include "propagate/operators/slice.hpp"
 #include "propagate/operators/spmv.hpp"
 #include "propagate/operators/stencil.hpp"
 
@@ -36,6 +37,7 @@ const operator_rules* rules_of(operator_kind kind) noexcept {
     case operator_kind::merged_runs: return &merged_runs_rules;
     case operator_kind::gather_at: return &gather_at_rules;
     case operator_kind::host: return &host_rules;
+    case operator_kind::slice: return &slice_rules;
     case operator_kind::fixpoint: return &fixpoint_rules;
   }
   return nullptr;
