@@ -1,6 +1,6 @@
 /// \file
-/// `fixpoint` in forks: whatever order the engine, forks and forks of forks commit in, and whichever
-/// of them fail in between, each has the solution of its own graph.
+/// `fixpoint` in forks: whatever order the engine, forks and forks of forks commit in, and
+/// whichever of them fail in between, each has the solution of its own graph.
 #include <cstdlib>
 
 #include "engine/fixpoint_reference.hpp"

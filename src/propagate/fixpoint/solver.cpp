@@ -294,8 +294,8 @@ bool fixpoint_solver::run_component(component_order::range component) {
   return true;
 }
 
-/// Every row falls back to what base and earlier components give, in the lines in which any row lost
-/// something.
+/// Every row falls back to what base and earlier components give, in the lines in which any row
+/// lost something.
 void fixpoint_solver::empty_component(component_order::range component) {
   line_mask lines = 0;
   for (const std::uint32_t vertex : members_) lines |= state_[vertex].lost;
