@@ -4,8 +4,9 @@
 ///
 /// `full/*`: an executor recomputes the whole product after all of x changed. `changed/*`: an
 /// engine commits new values of 0.1 % of x (other elements every time, 16 commits in a row),
-/// against the peer computing the whole product anew, once. Cold: values and columns are 80 MB and more. Numbers are small and
-/// whole, so that sums are exact and all results must have equal bits; they are compared.
+/// against the peer computing the whole product anew, once. Cold: values and columns are 80 MB and
+/// more. Numbers are small and whole, so that sums are exact and all results must have equal bits;
+/// they are compared.
 #include <random>
 
 #if defined(SHEAF_HAS_GRAPHBLAS)

@@ -49,7 +49,8 @@ progress engine_core::begin_deferred(deferred_commit& commit,
     if (const status begun = start_epoch(group, true); !begun.is_ok()) {
       refuse(commit.request, begun);
     } else {
-      commit.number.store(epoch_.number, std::memory_order_relaxed);  // a number, see pending_commit
+      // relaxed: a number, see pending_commit.
+      commit.number.store(epoch_.number, std::memory_order_relaxed);
       const result<progress> ran = now_->runner->propagate_until(until);
       if (ran && *ran == progress::suspended) {
         ++suspended_commits_;

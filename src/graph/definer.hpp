@@ -33,8 +33,8 @@ class definer {
   /// Element by element, over the operands of `before`. Returns true where an operand met the
   /// result in another way before.
   bool follow_aligned(const definition_record& before);
-  /// A reduction of `operand`, over the inner arrays it has as far as they serve. Returns true where
-  /// the result reads another one now.
+  /// A reduction of `operand`, over the inner arrays it has as far as they serve. Returns true
+  /// where the result reads another one now.
   bool follow_fold(std::uint32_t operand, semiring_id semiring,
                    std::span<const std::uint32_t> partials);
   // For the groups of `define_fixpoint_group`.

@@ -62,6 +62,25 @@ struct key_maker<std::string_view> {
   std::string text;
 };
 
+/// `now` has the rows of `mirror`, and no other.
+template <class Key>
+void expect_mirrored(const snapshot& now, const keyed<Key>& names,
+                     const std::map<std::uint64_t, std::uint32_t>& mirror) {
+  key_maker<Key> key;
+  std::uint64_t used = 0;
+  for (const std::uint8_t flag : values_of(now, names.used())) used += flag;
+  EXPECT_EQ(used, mirror.size());
+  for (std::uint64_t number = 0; number < 300; ++number) {
+    const auto found = find(now, names, key(number));
+    ASSERT_TRUE(found);
+    const auto expected = mirror.find(number);
+    ASSERT_EQ(found->has_value(), expected != mirror.end());
+    if (*found) {
+      ASSERT_EQ(**found, expected->second);
+    }
+  }
+}
+
 template <class Key>
 class Keyed : public testing::Test {};
 using key_types = testing::Types<std::uint64_t, std::string_view>;
@@ -124,18 +143,7 @@ TYPED_TEST(Keyed, IsAMapThatTransactionsAndSnapshotsAgreeOn) {
   }
   held.push_back({d.desk.snapshot(), mirror});
   for (const held_state& then : held) {
-    std::uint64_t used = 0;
-    for (const std::uint8_t flag : values_of(then.now, d.names.used())) used += flag;
-    EXPECT_EQ(used, then.mirror.size());
-    for (std::uint64_t number = 0; number < 300; ++number) {
-      const auto found = find(then.now, d.names, key(number));
-      ASSERT_TRUE(found);
-      const auto expected = then.mirror.find(number);
-      ASSERT_EQ(found->has_value(), expected != then.mirror.end());
-      if (*found) {
-        ASSERT_EQ(**found, expected->second);
-      }
-    }
+    ASSERT_NO_FATAL_FAILURE(expect_mirrored<TypeParam>(then.now, d.names, then.mirror));
   }
 }
 

@@ -62,7 +62,9 @@ INSTANTIATE_TEST_SUITE_P(
         corruption{"operand_size", "operand of another element size",
                    [](line_program& p) { p.operand_types[1] = dtype::f64; }},
         corruption{"opcode", "instruction 0: no such opcode",
-                   [](line_program& p) { p.code[0].op = static_cast<opcode>(sheaf::opcode_count); }},
+                   [](line_program& p) {
+                     p.code[0].op = static_cast<opcode>(sheaf::opcode_count);
+                   }},
         corruption{"type", "instruction 2: result of another element size",
                    [](line_program& p) { p.code[2].type = dtype::u8; }},
         corruption{"bit_float", "instruction 2: the opcode does not take this type",
@@ -72,7 +74,9 @@ INSTANTIATE_TEST_SUITE_P(
                      p.code[3] = {opcode::sqrt, dtype::i32, 0, 0, 0, 0, 0, 0};
                    }},
         corruption{"exp_integer", "instruction 3: the opcode does not take this type",
-                   [](line_program& p) { p.code[3] = {opcode::exp, dtype::i32, 0, 0, 0, 0, 0, 0}; }},
+                   [](line_program& p) {
+                     p.code[3] = {opcode::exp, dtype::i32, 0, 0, 0, 0, 0, 0};
+                   }},
         corruption{"reserved", "reserved byte", [](line_program& p) { p.code[1].reserved = 1; }},
         corruption{"destination", "destination is no register",
                    [](line_program& p) { p.code[1].destination = 2; }},

@@ -43,6 +43,50 @@ void visit_order(const plan& graph, const plan_operation& op, std::uint64_t i, V
   }
 }
 
+/// The kinds that go by the order of elements.
+template <class Visitor>
+void visit_ordered(const plan& graph, const plan_operation& op, std::uint32_t which,
+                   std::uint64_t operand_length, std::uint64_t i, Visitor&& visitor) {
+  switch (op.kind) {
+    case operator_kind::scan_totals:
+      for (std::uint64_t at = i * 64; at < std::min(i * 64 + 64, operand_length); ++at) visitor(at);
+      return;
+    case operator_kind::scan:  // without segments: inclusive, or the exclusive scan of totals
+      if (operand_length == op.length) {
+        const std::uint64_t end = graph.scans[op.payload].exclusive ? i : i + 1;
+        for (std::uint64_t at = i / 64 * 64; at < end; ++at) visitor(at);
+      } else if (i >= 64) {
+        visitor(i / 64);
+      }
+      return;
+    case operator_kind::cast: visitor(i); return;
+    case operator_kind::gather_at:
+      if (which == 1) return visitor(i);
+      for (std::uint64_t at = 0; at < operand_length; ++at) visitor(at);
+      return;
+    case operator_kind::bin_counts: {
+      const histogram_data& data = graph.histograms[op.payload];
+      if (i % data.stride >= data.bins) return;
+      const std::uint64_t first = i / data.stride * data.chunk;
+      const std::uint64_t last = std::min(operand_length, first + data.chunk);
+      for (std::uint64_t at = first; at < last; ++at) visitor(at);
+      return;
+    }
+    case operator_kind::row_sums: {
+      const histogram_data& data = graph.histograms[op.payload];
+      const std::uint64_t first = i / data.stride * 64;
+      const std::uint64_t last = std::min(operand_length / data.stride, first + 64);
+      for (std::uint64_t row = first; row < last; ++row) {
+        visitor(row * data.stride + i % data.stride);
+      }
+      return;
+    }
+    case operator_kind::sorted_runs:
+    case operator_kind::merged_runs: return visit_order(graph, op, i, visitor);
+    default: FAIL() << "a kind whose reads are not said";
+  }
+}
+
 /// Elements of operand `k` that result element `i` reads, by the definition of each kind.
 template <class Visitor>
 void visit_reads(const plan& graph, const plan_operation& op, std::uint32_t which,
@@ -102,41 +146,6 @@ void visit_reads(const plan& graph, const plan_operation& op, std::uint32_t whic
       }
       return;
     }
-    case operator_kind::scan_totals:
-      for (std::uint64_t at = i * 64; at < std::min(i * 64 + 64, operand_length); ++at) visitor(at);
-      return;
-    case operator_kind::scan:  // without segments: inclusive, or the exclusive scan of totals
-      if (operand_length == op.length) {
-        const std::uint64_t end = graph.scans[op.payload].exclusive ? i : i + 1;
-        for (std::uint64_t at = i / 64 * 64; at < end; ++at) visitor(at);
-      } else if (i >= 64) {
-        visitor(i / 64);
-      }
-      return;
-    case operator_kind::cast: visitor(i); return;
-    case operator_kind::gather_at:
-      if (which == 1) return visitor(i);
-      for (std::uint64_t at = 0; at < operand_length; ++at) visitor(at);
-      return;
-    case operator_kind::bin_counts: {
-      const histogram_data& data = graph.histograms[op.payload];
-      if (i % data.stride >= data.bins) return;
-      const std::uint64_t first = i / data.stride * data.chunk;
-      const std::uint64_t last = std::min(operand_length, first + data.chunk);
-      for (std::uint64_t at = first; at < last; ++at) visitor(at);
-      return;
-    }
-    case operator_kind::row_sums: {
-      const histogram_data& data = graph.histograms[op.payload];
-      const std::uint64_t first = i / data.stride * 64;
-      const std::uint64_t last = std::min(operand_length / data.stride, first + 64);
-      for (std::uint64_t row = first; row < last; ++row) {
-        visitor(row * data.stride + i % data.stride);
-      }
-      return;
-    }
-    case operator_kind::sorted_runs:
-    case operator_kind::merged_runs: return visit_order(graph, op, i, visitor);
     case operator_kind::delay: return;  // no node
     case operator_kind::slice:
       visitor((std::uint64_t{op.payload} << line_shift >> size_shift(operand.type)) + i);
@@ -145,6 +154,7 @@ void visit_reads(const plan& graph, const plan_operation& op, std::uint32_t whic
     case operator_kind::host:
       for (std::uint64_t at = 0; at < operand_length; ++at) visitor(at);
       return;
+    default: return visit_ordered(graph, op, which, operand_length, i, visitor);
   }
 }
 

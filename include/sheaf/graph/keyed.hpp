@@ -1,14 +1,14 @@
 /// \file
-/// Keyed sources: rows found by a key instead of an index. A row keeps its number as long as its key
-/// exists, so other arrays of as many elements are the row's columns:
+/// Keyed sources: rows found by a key instead of an index. A row keeps its number as long as its
+/// key exists, so other arrays of as many elements are the row's columns:
 ///
 ///     auto orders = model.keyed_source<std::uint64_t>("orders", 10'000);
 ///     auto price = model.source<float>("price", orders.rows());
 ///
 /// Keys are inserted, erased and found in transactions, snapshots and forks (engine/keyed.hpp).
 ///
-/// Form: everything is in ordinary source arrays, called "orders.slots" and so on, so versions, forks, roll back and conflicts are
-/// those of arrays.
+/// Form: everything is in ordinary source arrays, called "orders.slots" and so on, so versions,
+/// forks, roll back and conflicts are those of arrays.
 ///  - `slots`: buckets of 16; a key is in one of the two its hash names, in any slot: 0 free, else
 ///    row + 1, and above it 32 bits of the hash. With half of the slots free, 16 in a bucket and
 ///    the emptier of two taken, no bucket fills up (Azar, Broder, Karlin, Upfal, "Balanced
@@ -18,7 +18,8 @@
 ///    looks for it reads the guard. So two transactions that concern one key always meet, and
 ///    others seldom do.
 ///  - `used`: 1 where the row has a key, else 0: also what derived arrays may select by
-///  - the keys by row: `keys`, one word each, or for bytes `sizes` and `keys`, as many words a row as
+///  - the keys by row: `keys`, one word each, or for bytes `sizes` and `keys`, as many words a row
+///  as
 ///    the longest key needs, little-endian, zeros behind the key
 ///
 /// Free rows are those not `used`, looked for from a place the key's hash gives: a chain of free

@@ -1,6 +1,6 @@
 /// \file
-/// One node of a plan (plan.hpp): all that the bodies compiled per instruction set need to know of a
-/// plan, so that a change of the plan's other tables does not compile them again.
+/// One node of a plan (plan.hpp): all that the bodies compiled per instruction set need to know of
+/// a plan, so that a change of the plan's other tables does not compile them again.
 #pragma once
 
 #include <cstdint>

@@ -103,8 +103,8 @@ enum class order : std::uint8_t { ascending, descending };
 /// come last, both ways. Fewer than 2^32 - 1 values.
 ///
 /// Cost: sorted runs of one page, merged two by two; every level is kept (8 bytes a value and
-/// level, 16 for values of 8 bytes). A changed page sorts itself again and merges along its path, the last
-/// merge over half of all values or more: O(n), without the log n comparisons of each.
+/// level, 16 for values of 8 bytes). A changed page sorts itself again and merges along its path,
+/// the last merge over half of all values or more: O(n), without the log n comparisons of each.
 template <expression_operand X>
 [[nodiscard]] definition<std::uint32_t> sort_index(X&& values, order way = order::ascending) {
   using T = expression_value<X>;
