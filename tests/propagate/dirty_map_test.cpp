@@ -349,6 +349,30 @@ class mapped {
   std::set<std::uint64_t> wanted_elements_;
 };
 
+/// Stencils and dense products of arrays of `length`.
+template <element T, class Page>
+void declare_products(model& m, std::uint64_t length, const array<T>& a, const array<T>& b,
+                      const array<T>& sum_of, Page&& page) {
+  for (const boundary edge :
+       {boundary::clamp, boundary::wrap, boundary::constant, boundary::skip}) {
+    (void)m.derive({}, stencil(semiring_id::sum_product, a, {{-40, T{1}}, {-1, T{2}}, {2, T{3}}},
+                               {.edge = edge}), {.page = page()});
+    for (std::uint64_t wide = 1; wide <= length; wide = wide * 7 + 3) {
+      if (length % wide != 0) continue;
+      (void)m.derive({}, stencil(semiring_id::sum_product, sum_of, grid{length / wide, wide},
+                                 {{-1, 0, T{1}}, {0, 3, T{2}}, {0, 0, T{3}}, {7, -1, T{3}}},
+                                 {.edge = edge}), {.page = page()});
+    }
+  }
+  for (std::uint64_t inner = 1; inner <= length; inner = inner * 3 + 2) {
+    if (length % inner != 0 || length / inner > 100) continue;
+    (void)m.derive({}, matmul(semiring_id::sum_product, a, sum_of, inner), {.page = page()});
+    const auto x = m.source<T>({}, inner, {.page = page()});
+    (void)m.derive({}, gemv(semiring_id::sum_product, sum_of, x), {.page = page()});
+    (void)m.derive({}, gemv(semiring_id::sum_product, b, x), {.page = page()});
+  }
+}
+
 /// Every kind of operator over arrays of `length`, with page sizes drawn at random.
 template <element T>
 void declare_all(model& m, std::uint64_t length, sheaf_test::random_numbers& random) {
@@ -391,24 +415,7 @@ void declare_all(model& m, std::uint64_t length, sheaf_test::random_numbers& ran
   (void)m.derive("product", spmv(semiring_id::sum_product, matrix, weights, sum_of),
                  {.page = page()});
   (void)m.derive("product of a source", spmv(semiring_id::max_plus, matrix, weights, a));
-  for (const boundary edge :
-       {boundary::clamp, boundary::wrap, boundary::constant, boundary::skip}) {
-    (void)m.derive({}, stencil(semiring_id::sum_product, a, {{-40, T{1}}, {-1, T{2}}, {2, T{3}}},
-                               {.edge = edge}), {.page = page()});
-    for (std::uint64_t wide = 1; wide <= length; wide = wide * 7 + 3) {
-      if (length % wide != 0) continue;
-      (void)m.derive({}, stencil(semiring_id::sum_product, sum_of, grid{length / wide, wide},
-                                 {{-1, 0, T{1}}, {0, 3, T{2}}, {0, 0, T{3}}, {7, -1, T{3}}},
-                                 {.edge = edge}), {.page = page()});
-    }
-  }
-  for (std::uint64_t inner = 1; inner <= length; inner = inner * 3 + 2) {
-    if (length % inner != 0 || length / inner > 100) continue;
-    (void)m.derive({}, matmul(semiring_id::sum_product, a, sum_of, inner), {.page = page()});
-    const auto x = m.source<T>({}, inner, {.page = page()});
-    (void)m.derive({}, gemv(semiring_id::sum_product, sum_of, x), {.page = page()});
-    (void)m.derive({}, gemv(semiring_id::sum_product, b, x), {.page = page()});
-  }
+  declare_products(m, length, a, b, sum_of, page);
   (void)m.derive("running", scan(semiring_id::sum_product, a), {.page = page()});
   (void)m.derive("cast", cast<std::uint32_t>(a), {.page = page()});
   (void)m.derive("wide", cast<std::int64_t>(sum_of), {.page = page()});
