@@ -71,11 +71,11 @@ status commit_finisher::start() noexcept {
   return {};
 }
 
-void commit_finisher::hand_over(work run, void* context,
+void commit_finisher::hand_over(work how, void* context,
                                 std::shared_ptr<deferred_commit> commit) {
   {
     const std::lock_guard lock(shared_->mutex);
-    shared_->jobs.push_back({run, context, std::move(commit)});
+    shared_->jobs.push_back({how, context, std::move(commit)});
   }
   shared_->changed.notify_one();
 }

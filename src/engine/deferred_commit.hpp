@@ -66,8 +66,8 @@ class commit_finisher {
 
   /// Sees to it that the thread runs; `out_of_memory` where the system has none.
   [[nodiscard]] status start() noexcept;
-  /// Hands `commit` over: `run(context, commit)` is called on the finisher's thread, in order.
-  void hand_over(work run, void* context, std::shared_ptr<deferred_commit> commit);
+  /// Hands `commit` over: `how(context, commit)` is called on the finisher's thread, in order.
+  void hand_over(work how, void* context, std::shared_ptr<deferred_commit> commit);
 
  private:
   struct job {

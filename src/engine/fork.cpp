@@ -121,7 +121,7 @@ result<epoch> fork_state::merge() {
   request.changes = &changes;
   request.base = &core_->base()->graph();
   request.begin_epoch = core_->base()->pin.epoch();
-  const auto done = engine->commit(request);
+  auto done = engine->commit(request);
   if (done) drop();
   return done;
 }
@@ -143,7 +143,7 @@ result<std::uint64_t> fork_state::merge_into(fork_state& other) {
   }
   delta changes(mine.core()->transaction_bytes_max());
   SHEAF_TRY(core_->changes_since(*other.core_, changes));
-  const auto done = other.core_->commit(changes);
+  auto done = other.core_->commit(changes);
   if (done) drop();
   return done;
 }

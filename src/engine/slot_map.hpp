@@ -56,7 +56,9 @@ class slot_map {
   /// Adds `slot`, which is not in the map; there is room for it.
   void insert(std::uint32_t slot, std::uint32_t frame) noexcept {
     SHEAF_DASSERT(find(slot) == nothing && count_ < capacity(), "layer-maps-a-slot-once");
+    SHEAF_ASSERT(entries_ != nullptr, "layer-has-room");
     std::uint32_t at = home(slot);
+    // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): `grow` fills every entry.
     while (entries_[at].slot != nothing) at = (at + 1) & mask();
     entries_[at] = {slot, frame};
     ++count_;

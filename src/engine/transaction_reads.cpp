@@ -110,9 +110,9 @@ status transaction::read_elements(const array_handle& target, dtype type, std::u
   if (!found) return found.error();
   if (first > found->length || count > found->length - first) {
     return make_status(status_code::out_of_range, subsystem::engine, "no such elements",
-                       "[%llu, %llu) of an array of %llu",
+                       "%llu and the next, %llu in all, of an array of %llu",
                        static_cast<unsigned long long>(first),
-                       static_cast<unsigned long long>(first + count),
+                       static_cast<unsigned long long>(count),
                        static_cast<unsigned long long>(found->length));
   }
   if (count == 0) return {};

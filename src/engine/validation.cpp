@@ -73,11 +73,12 @@ status engine_core::judge_writes(const commit_request& member) const {
   }
   const write_conflict found = window_.find(*member.changes, member.begin_epoch);
   if (found.epoch == 0) return {};
+  const std::uint64_t found_end = found.first + found.count;
   return make_status(status_code::conflict, subsystem::engine,
                      "another transaction wrote the same elements first, begin again",
                      "elements [%llu, %llu) of '%s', written at epoch %llu, begun at %llu%s",
                      static_cast<unsigned long long>(found.first),
-                     static_cast<unsigned long long>(found.first + found.count),
+                     static_cast<unsigned long long>(found_end),
                      now_->declared->name_of(found.array).c_str(),
                      static_cast<unsigned long long>(found.epoch),
                      static_cast<unsigned long long>(member.begin_epoch),
@@ -107,12 +108,13 @@ status engine_core::judge_reads(const read_set& reads) const {
                               << static_cast<unsigned>(page_of(graph, producer))) +
                              static_cast<unsigned>(std::countr_zero(found.lines));
   const unsigned shift = line_shift - size_shift(type_of(graph, producer));
+  const std::uint64_t first = line << shift;
+  const std::uint64_t end = std::min((line + 1) << shift, graph.length_of(producer));
   return make_status(status_code::conflict, subsystem::engine,
                      "another transaction changed what this one read, begin again",
                      "elements [%llu, %llu) of '%s', changed at epoch %llu, read at %llu%s",
-                     static_cast<unsigned long long>(line << shift),
-                     static_cast<unsigned long long>(
-                         std::min((line + 1) << shift, graph.length_of(producer))),
+                     static_cast<unsigned long long>(first),
+                     static_cast<unsigned long long>(end),
                      now_->declared->name_of(array_id{now_->resolved->array_of_producer[producer]})
                          .c_str(),
                      static_cast<unsigned long long>(found.record.epoch().value),

@@ -129,15 +129,15 @@ status executor::state::move_delays(const delay_queue& queue) {
   for_each_delayed_line(queue, [&](const plan_source& to, std::uint32_t from_slot,
                                    page_class from_page, unsigned line, std::uint64_t number) {
     const auto page = static_cast<std::uint32_t>(number >> static_cast<unsigned>(to.page));
-    const auto place = static_cast<unsigned>(number & (lines_of(to.page) - 1));
+    const auto inside = static_cast<unsigned>(number & (lines_of(to.page) - 1));
     const std::byte* from = pages.page_at(from_slot, from_page) + line * line_size;
-    const std::byte* old = pages.page_at(to.slot + page, to.page) + place * line_size;
+    const std::byte* old = pages.page_at(to.slot + page, to.page) + inside * line_size;
     if (!has_frames || std::memcmp(from, old, line_size) == 0) return;
     // The page of `from` may be the delay's own only in loops of delays alone, which are refused.
-    has_frames = pages.write_line(to.slot + page, to.page, place, from);
+    has_frames = pages.write_line(to.slot + page, to.page, inside, from);
     if (!has_frames) return;
     const std::uint32_t slot = to.slot + page;
-    masks_[slot] |= line_mask{1} << place;
+    masks_[slot] |= line_mask{1} << inside;
     dirty_.insert(slot);
     const auto producer = static_cast<std::uint32_t>(&to - graph_.sources.data());
     std::uint64_t* tracked = plan_->tracked_elements(producer, changed_elements_.get());

@@ -172,7 +172,7 @@ result<std::uint32_t> insert_key(const keyed_arrays& arrays, const key_words& ke
                        "the key has a row already", "row %u", place->row);
   }
   const std::uint64_t hash = key.hash();
-  const result<std::uint32_t> row = free_row(arrays, hash, get);
+  result<std::uint32_t> row = free_row(arrays, hash, get);
   if (!row) return row.error();
   if (!place->has_slot) {
     return make_status(status_code::too_many, subsystem::engine,

@@ -103,7 +103,7 @@ inline constexpr figure<work_counters> work_figures[] = {
     detail::counted("lines_copied", "lines", &work_counters::lines_copied,
                     "lines carried over by either"),
     detail::counted("runs_copied", "runs", &work_counters::runs_copied,
-                    "contiguous arrays copied whole, for a third version"),
+                    "contiguous arrays copied for a third version"),
     detail::counted("bytes_moved", "bytes", &work_counters::bytes_moved,
                     "read and written by bodies, apply and copies"),
     detail::counted("frames_allocated", "frames", &work_counters::frames_allocated,

@@ -11,6 +11,7 @@ namespace {
 /// Sorted by row, neighbouring columns joined.
 std::vector<stencil_span> spans_of(const std::vector<stencil_tap>& taps) {
   std::vector<stencil_span> spans;
+  spans.reserve(taps.size());
   for (const stencil_tap& one : taps) spans.push_back({one.row, one.column, one.column});
   std::ranges::sort(spans, [](const stencil_span& a, const stencil_span& b) {
     return a.row != b.row ? a.row < b.row : a.first < b.first;
