@@ -1,9 +1,9 @@
 /// \file
 /// Commits with a time budget: begun by the thread that asked, stopped between two pages when the
-/// budget has passed, and brought to their end by the finisher (deferred_commit.hpp).
+/// budget has passed, and brought to their end by a finisher (deferred_commit.hpp).
 ///
-/// A commit that finds others ahead of it goes through the queue like any other, on the finisher's
-/// thread; so does one that changes the graph, which is not stopped half way. The asking thread
+/// A commit that finds others ahead of it goes through the queue like any other, on another
+/// finisher's thread; so does one that changes the graph, which is not stopped half way. The asking thread
 /// waits for it as long as the budget lasts.
 #include <new>
 
@@ -17,18 +17,19 @@ namespace sheaf::inline v0 {
 status engine_core::commit_deferred(const std::shared_ptr<deferred_commit>& commit,
                                     deferred_commit::clock::time_point until) {
   if (is_inside_operator()) return inside_operator();
-  SHEAF_TRY(finisher_.start());
+  SHEAF_TRY(suspended_finisher_.start());
+  SHEAF_TRY(queued_finisher_.start());
   if (commit->request.edit == nullptr && turn_.try_lock()) {
     if (turn_.has_waiting()) {
       turn_.unlock();
     } else if (begin_deferred(*commit, until) == progress::done) {
       return {};
     } else {
-      finisher_.hand_over(resume_deferred, this, commit);
+      suspended_finisher_.hand_over(resume_deferred, this, commit);
       return {};
     }
   }
-  finisher_.hand_over(run_deferred, this, commit);
+  queued_finisher_.hand_over(run_deferred, this, commit);
   (void)commit->wait_until(until);
   return {};
 }
@@ -76,7 +77,7 @@ void engine_core::conclude_deferred(deferred_commit& commit, const status& ran) 
   remember_writes(commit.request, commit.request.epoch);
 }
 
-/// On the finisher's thread. The turn is the one `begin_deferred` left taken.
+/// On a finisher's thread. The turn is the one `begin_deferred` left taken.
 void engine_core::resume_deferred(void* context, std::shared_ptr<deferred_commit> commit) {
   engine_core& core = *static_cast<engine_core*>(context);
   const result<progress> ran =
@@ -86,7 +87,7 @@ void engine_core::resume_deferred(void* context, std::shared_ptr<deferred_commit
   commit->finish();
 }
 
-/// On the finisher's thread: a commit like any other.
+/// On a finisher's thread: a commit like any other.
 void engine_core::run_deferred(void* context, std::shared_ptr<deferred_commit> commit) {
   engine_core& core = *static_cast<engine_core*>(context);
   if (const result<epoch> done = core.commit(commit->request); !done) {

@@ -1,20 +1,20 @@
 /// \file
-/// What a commit with a time budget is made of, and the thread that finishes those whose budget
+/// What a commit with a time budget is made of, and the threads that finish those whose budget
 /// passed.
 ///
 /// The life of a deferred commit
 /// | state     | it is                                                      | goes on to        |
 /// |-----------|------------------------------------------------------------|-------------------|
 /// | begun     | run by the thread that asked, which holds the turn         | done, suspended   |
-/// | suspended | between two pages of its propagation; the finisher has it  | done              |
-/// | queued    | behind other commits; the finisher commits it in its order | done              |
+/// | suspended | between two pages of its propagation; a finisher has it    | done              |
+/// | queued    | behind other commits; a finisher commits it in its order   | done              |
 /// | done      | decided, its outcome written                               |                   |
 ///
 /// Invariants
 ///  1. `suspended-holds-the-turn`: while a commit is suspended, nobody else commits or touches what
-///     the committer owns; the finisher ends the turn.
+///     the committer owns; its finisher ends the turn, and waits for nothing before.
 ///  2. A suspended commit changed no frame that somebody can see: it changes nothing in place.
-///  3. The finisher's thread owns no engine: an engine that goes stops it, and is never destroyed
+///  3. A finisher's thread owns no engine: an engine that goes stops it, and is never destroyed
 ///     while a commit of its own is under way, which holds a share of it.
 #pragma once
 
@@ -53,7 +53,7 @@ struct deferred_commit {
   std::condition_variable changed;
 };
 
-/// One thread per engine that has used budgets, started by the first.
+/// A thread of an engine that has used budgets, started by the first.
 class commit_finisher {
  public:
   using work = void (*)(void* context, std::shared_ptr<deferred_commit> commit);

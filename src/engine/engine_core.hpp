@@ -272,7 +272,10 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   /// Those some pin may need, rising by first epoch; the last one is `now_`.
   std::vector<std::shared_ptr<const generation>> generations_ SHEAF_GUARDED_BY(pool_mutex_);
 
-  commit_finisher finisher_;  ///< the first to go
+  // The first to go. A commit in the queue waits for the turn, which a suspended one may have: the
+  // two must not be behind one another.
+  commit_finisher suspended_finisher_;  ///< takes suspended commits up again
+  commit_finisher queued_finisher_;     ///< commits those that found others ahead
 };
 
 }  // namespace sheaf::inline v0

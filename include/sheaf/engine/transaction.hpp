@@ -238,7 +238,7 @@ class transaction {
   /// between two pages, so the budget is passed by a few microseconds, by one page of one operator,
   /// or by one call of a host function; applying the changes themselves is not stopped. Pages
   /// change as under an open snapshot, in frames of their own. Borrowed spans stay alive until it
-  /// is done. The first call starts a thread of the engine.
+  /// is done. The first call starts two threads of the engine.
   [[nodiscard]] pending_commit commit_for(std::chrono::nanoseconds budget) &&;
   /// Drops the changes. A later commit gets `aborted`.
   void abort() noexcept;
