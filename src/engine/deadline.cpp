@@ -3,8 +3,8 @@
 /// budget has passed, and brought to their end by a finisher (deferred_commit.hpp).
 ///
 /// A commit that finds others ahead of it goes through the queue like any other, on another
-/// finisher's thread; so does one that changes the graph, which is not stopped half way. The asking thread
-/// waits for it as long as the budget lasts.
+/// finisher's thread; so does one that changes the graph, which is not stopped half way. The asking
+/// thread waits for it as long as the budget lasts.
 #include <new>
 
 #include <sheaf/propagate/operator_scope.hpp>
