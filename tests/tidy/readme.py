@@ -8,7 +8,8 @@ import re
 import subprocess
 import sys
 
-BOOKS = ("README.md", "docs/errors.md", "docs/forks.md", "docs/operators.md")
+BOOKS = ("README.md", "docs/errors.md", "docs/fixpoint.md", "docs/forks.md", "docs/operators.md",
+         "docs/transactions.md")
 BLOCK = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 
 
