@@ -1,5 +1,7 @@
 #include "engine/deferred_commit.hpp"
 
+#include <sched.h>
+
 #include <system_error>
 
 #include <sheaf/engine/pending_commit.hpp>
@@ -81,6 +83,9 @@ void commit_finisher::hand_over(work how, void* context,
 }
 
 void commit_finisher::run(const std::shared_ptr<shared>& with) {
+  // Woken, it must not take the core from the thread whose budget has just passed. Only a wish.
+  const sched_param batch{};
+  (void)sched_setscheduler(0, SCHED_BATCH, &batch);
   for (;;) {
     job next{};
     {
