@@ -2,6 +2,8 @@
 #include <new>
 
 #include "engine/engine_core.hpp"
+#include "engine/graph_change.hpp"
+#include "engine/piece_pages.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -36,46 +38,46 @@ bool engine_core::can_fail(const accepted_group& group) const noexcept {
   return found || now_->runner->delays_reach_fallible(delays_);
 }
 
-/// Every page of the engine is the cheap bound. Only where the budget does not hold that much are
-/// the frames for the dirty cone of this group counted exactly.
-status engine_core::reserve_frames(const accepted_group& group) {
-  // What a contiguous array needs is counted exactly: it is all of the array or nothing.
+/// Every page of the engine is the cheap bound. Only where the budget does not hold that much, or
+/// where contiguous arrays want all of an array or nothing, what `mark_cone` marks is followed.
+template <class MarkCone>
+status engine_core::reserve_for(MarkCone&& mark_cone) {
+  executor& runner = *now_->runner;
   if (!frames_->has_runs() &&
-      frames_->reserve(now_->runner->whole_demand(), now_->runner->logs()).is_ok()) {
+      frames_->reserve(runner.whole_demand(), runner.logs()).is_ok()) {
     return {};
   }
-  now_->runner->mark_delays(delays_);
-  for (const commit_request& member : group) mark_pieces(*member.changes);
-  return frames_->reserve(now_->runner->count_cone(), now_->runner->logs());
+  mark_cone();
+  return frames_->reserve(runner.count_cone(), runner.logs());
+}
+
+status engine_core::reserve_frames(const accepted_group& group) {
+  return reserve_for([&]() SHEAF_NO_THREAD_SAFETY_ANALYSIS {  // seen without its caller's turn
+    now_->runner->mark_delays(delays_);
+    for (const commit_request& member : group) mark_pieces(*member.changes);
+  });
+}
+
+status engine_core::reserve_frames(const graph_change& change, const delta& changes) {
+  return reserve_for([&]() SHEAF_NO_THREAD_SAFETY_ANALYSIS {  // seen without its caller's turn
+    mark_pieces(changes);
+    mark_change(change, *now_->runner);
+  });
 }
 
 void engine_core::mark_pieces(const delta& changes) {
   line_mask* masks = now_->runner->masks();
   for (const delta_piece& piece : changes.pieces()) {
     const plan_source& source = now_->graph->sources[now_->source_index(piece.array)];
-    const unsigned shift = byte_shift(source.page) - size_shift(source.type);
     const std::uint64_t lines = ((source.length << size_shift(source.type)) - 1) / line_size + 1;
-    const auto mark = [&](std::uint64_t page) {
-      const auto slot = source.slot + static_cast<std::uint32_t>(page);
+    visit_pages(piece, source, [&](std::uint32_t page) {
       // Only lines with elements: the dirty maps know no others.
-      const std::uint64_t left = lines - page * lines_of(source.page);
-      masks[slot] = first_lines(
+      const std::uint64_t left = lines - std::uint64_t{page} * lines_of(source.page);
+      masks[source.slot + page] = first_lines(
           static_cast<unsigned>(std::min<std::uint64_t>(left, lines_of(source.page))));
-      now_->runner->mark(slot);
-    };
-    if (piece.kind == piece_kind::range) {
-      for (std::uint64_t page = piece.first >> shift;
-           page <= (piece.first + piece.count - 1) >> shift; ++page) {
-        mark(page);
-      }
-    } else if (piece.kind == piece_kind::lines) {
-      mark(piece.first >> static_cast<unsigned>(source.page));
-    } else {
-      const bool wide = piece.kind == piece_kind::scatter64;
-      for (std::uint64_t i = 0; i < piece.count; ++i) {
-        mark((wide ? piece.indices64()[i] : piece.indices32()[i]) >> shift);
-      }
-    }
+      now_->runner->mark(source.slot + page);
+      return true;
+    });
   }
 }
 

@@ -7,7 +7,7 @@
 
 #include <sheaf/base/assert.hpp>
 
-#include "engine/piece_lines.hpp"
+#include "page/piece_lines.hpp"
 
 namespace sheaf::inline v0 {
 

@@ -74,10 +74,14 @@ status commit_finisher::start() noexcept {
 }
 
 void commit_finisher::hand_over(work how, void* context,
-                                std::shared_ptr<deferred_commit> commit) {
+                                std::shared_ptr<deferred_commit> commit) noexcept {
+  commit->how = how;
+  commit->context = context;
   {
     const std::lock_guard lock(shared_->mutex);
-    shared_->jobs.push_back({how, context, std::move(commit)});
+    deferred_commit* const last = commit.get();
+    (shared_->first == nullptr ? shared_->first : shared_->last->next) = std::move(commit);
+    shared_->last = last;
   }
   shared_->changed.notify_one();
 }
@@ -87,16 +91,17 @@ void commit_finisher::run(const std::shared_ptr<shared>& with) {
   const sched_param batch{};
   (void)sched_setscheduler(0, SCHED_BATCH, &batch);
   for (;;) {
-    job next{};
+    std::shared_ptr<deferred_commit> next;
     {
       std::unique_lock lock(with->mutex);
-      with->changed.wait(lock, [&] { return with->is_ending || !with->jobs.empty(); });
-      if (with->jobs.empty()) return;
-      next = std::move(with->jobs.front());
-      with->jobs.pop_front();
+      with->changed.wait(lock, [&] { return with->is_ending || with->first != nullptr; });
+      if (with->first == nullptr) return;
+      next = std::move(with->first);
+      with->first = std::move(next->next);
     }
     // The commit's share of the engine may be the last: it goes here, behind the call.
-    next.run(next.context, std::move(next.commit));
+    deferred_commit& commit = *next;
+    commit.how(commit.context, std::move(next));
   }
 }
 

@@ -21,7 +21,6 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -51,6 +50,11 @@ struct deferred_commit {
   std::atomic<std::uint32_t> state{open};
   std::mutex mutex;
   std::condition_variable changed;
+
+  // Of the finisher that has it.
+  void (*how)(void* context, std::shared_ptr<deferred_commit> commit) = nullptr;
+  void* context = nullptr;
+  std::shared_ptr<deferred_commit> next;
 };
 
 /// A thread of an engine that has used budgets, started by the first.
@@ -67,19 +71,16 @@ class commit_finisher {
   /// Sees to it that the thread runs; `out_of_memory` where the system has none.
   [[nodiscard]] status start() noexcept;
   /// Hands `commit` over: `how(context, commit)` is called on the finisher's thread, in order.
-  void hand_over(work how, void* context, std::shared_ptr<deferred_commit> commit);
+  /// Allocates nothing: with the turn in its hands it must not fail.
+  void hand_over(work how, void* context, std::shared_ptr<deferred_commit> commit) noexcept;
 
  private:
-  struct job {
-    work run;
-    void* context;
-    std::shared_ptr<deferred_commit> commit;
-  };
   /// What the thread shares with its owner, and outlives it by.
   struct shared {
     std::mutex mutex;
     std::condition_variable changed;
-    std::deque<job> jobs;
+    std::shared_ptr<deferred_commit> first;  ///< linked by `next`, in order
+    deferred_commit* last = nullptr;
     bool is_ending = false;
   };
   static void run(const std::shared_ptr<shared>& with);

@@ -201,7 +201,11 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   [[nodiscard]] status make_room(const accepted_group& group) SHEAF_REQUIRES(turn_);
   [[nodiscard]] bool can_fail(const accepted_group& group) const noexcept
       SHEAF_REQUIRES(turn_);
+  template <class MarkCone>
+  [[nodiscard]] status reserve_for(MarkCone&& mark_cone) SHEAF_REQUIRES(turn_);
   [[nodiscard]] status reserve_frames(const accepted_group& group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status reserve_frames(const graph_change& change, const delta& changes)
+      SHEAF_REQUIRES(turn_);
   void mark_pieces(const delta& changes) SHEAF_REQUIRES(turn_);
   void apply_pieces(const delta& changes) SHEAF_REQUIRES(turn_);
   void mark_touched() SHEAF_REQUIRES(turn_);

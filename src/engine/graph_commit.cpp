@@ -110,13 +110,7 @@ status engine_core::run_change(const graph_change& change, const std::uint32_t* 
   executor& runner = *now_->runner;
   touched_.clear();
   touched_.reserve(now_->graph->levels[0].slot_end);
-  // What a contiguous array needs is counted exactly: it is all of the array or nothing.
-  if (frames_->has_runs() ||
-      !frames_->reserve(runner.whole_demand(), runner.logs()).is_ok()) {
-    mark_pieces(changes);
-    mark_change(change, runner);
-    SHEAF_TRY(frames_->reserve(runner.count_cone(), runner.logs()));
-  }
+  SHEAF_TRY(reserve_frames(change, changes));
   for (const graph_change::copy& copy : change.copies) {
     for (std::uint32_t i = 0; i < copy.count; ++i) {
       std::memcpy(frames_->current(copy.to + i, copy.page),

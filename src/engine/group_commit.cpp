@@ -62,7 +62,7 @@ void engine_core::refuse(commit_request& member, const status& why) noexcept {
 
 void engine_core::commit_all(commit_group group) {
   if (is_closed()) {
-    const status closed(status_code::closed, subsystem::engine, "the engine is closed");
+    const status closed = closed_status();
     group.for_each([&](commit_request& member) { member.outcome = closed; });
     return;
   }

@@ -6,6 +6,7 @@
 /// Cost: O(elements written to such sources).
 #include <algorithm>
 
+#include "page/piece_lines.hpp"
 #include "propagate/executor_state.hpp"
 
 namespace sheaf::inline v0 {
@@ -15,48 +16,26 @@ namespace {
 /// Notes elements of one source array.
 struct element_notes {
   const plan_source& source;
-  const line_mask* masks;      ///< of the source's first slot on
-  std::uint64_t* elements;     ///< by line
+  const line_mask* masks;   ///< of the source's first slot on
+  std::uint64_t* elements;  ///< by line
 
-  [[nodiscard]] bool is_changed(std::uint64_t line) const noexcept {
-    const auto shift = static_cast<unsigned>(source.page);
-    return (masks[line >> shift] >> (line & (lines_of(source.page) - 1)) & 1) != 0;
-  }
   void note(std::uint64_t line, std::uint64_t mask) const noexcept {
-    if (is_changed(line)) elements[line] |= mask;
-  }
-  void note_element(std::uint64_t element) const noexcept {
-    const unsigned shift = line_shift - size_shift(source.type);
-    note(element >> shift, std::uint64_t{1} << (element & ((1u << shift) - 1)));
-  }
-  void note_range(std::uint64_t first, std::uint64_t count) const noexcept {
-    const unsigned shift = line_shift - size_shift(source.type);
-    const std::uint64_t per_line = std::uint64_t{1} << shift;
-    const std::uint64_t end = first + count;
-    for (std::uint64_t line = first >> shift; line << shift < end; ++line) {
-      const std::uint64_t begin = line << shift;
-      const auto from = static_cast<unsigned>(std::max(first, begin) - begin);
-      const auto to = static_cast<unsigned>(std::min(end - begin, per_line));
-      note(line, first_lines(to) & ~first_lines(from));
-    }
+    const auto shift = static_cast<unsigned>(source.page);
+    const line_mask changed = masks[line >> shift] >> (line & (lines_of(source.page) - 1));
+    if ((changed & 1) != 0) elements[line] |= mask;
   }
   void note_piece(const delta_piece& piece) const noexcept {
-    switch (piece.kind) {
-      case piece_kind::range: return note_range(piece.first, piece.count);
-      case piece_kind::scatter32:
-        for (std::uint64_t i = 0; i < piece.count; ++i) note_element(piece.indices32()[i]);
-        return;
-      case piece_kind::scatter64:
-        for (std::uint64_t i = 0; i < piece.count; ++i) note_element(piece.indices64()[i]);
-        return;
-      case piece_kind::lines: {
-        std::size_t k = 0;
-        for_each_line(piece.mask, [&](unsigned line) {
-          note(piece.first + line, piece.element_masks()[k++]);
+    const std::uint64_t whole = first_lines(line_size >> size_shift(source.type));
+    walk_lines(
+        piece,
+        [&](std::uint64_t line, std::uint64_t mask) {
+          note(line, mask);
+          return false;
+        },
+        [&](std::uint64_t begin, std::uint64_t end) {
+          for (std::uint64_t line = begin; line < end; ++line) note(line, whole);
+          return false;
         });
-        return;
-      }
-    }
   }
 };
 

@@ -132,7 +132,7 @@ class view {
   [[nodiscard]] result<std::span<const T>> flat() const& noexcept {
     if (!source_.contiguous && source_.page_count > 1) {
       return status(status_code::unsupported, subsystem::engine,
-                    "the array is paged; declare it with layout::contiguous for one flat span");
+                    "one flat span is for contiguous arrays outside forks, or of one page");
     }
     return std::span<const T>(reinterpret_cast<const T*>(source_.page_bytes(0)),
                               static_cast<std::size_t>(source_.length));
