@@ -15,6 +15,7 @@
 #include <random>
 
 #include "support/paired.hpp"
+#include "support/resident.hpp"
 
 namespace {
 
@@ -246,14 +247,6 @@ void expression_of_six(benchmark::State& state) {
 }
 BENCHMARK(expression_of_six)->ArgName("six_nodes")->Arg(0)->Arg(1)->UseManualTime()->Unit(
     benchmark::kMicrosecond);
-
-std::size_t resident_bytes() {
-  std::FILE* file = std::fopen("/proc/self/statm", "r");
-  unsigned long total = 0, resident = 0;
-  if (file == nullptr || std::fscanf(file, "%lu %lu", &total, &resident) != 2) std::abort();
-  std::fclose(file);
-  return resident * 4096;
-}
 
 /// 10^6 pages of 1 KiB, every byte written once.
 void million_pages(benchmark::State& state) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "support/paired.hpp"
+#include "support/resident.hpp"
 
 namespace {
 
@@ -153,14 +154,6 @@ void fork_and_drop(benchmark::State& state) {
   }
 }
 BENCHMARK(fork_and_drop);
-
-std::size_t resident_bytes() {
-  std::FILE* file = std::fopen("/proc/self/statm", "r");
-  unsigned long total = 0, resident = 0;
-  if (file == nullptr || std::fscanf(file, "%lu %lu", &total, &resident) != 2) std::abort();
-  std::fclose(file);
-  return resident * 4096;
-}
 
 /// Bytes per fork of 10 000 forks of 1 GiB, unchanged and changed: of the heap and of the process,
 /// frames apart.

@@ -11,7 +11,6 @@
 /// varies by a factor between runs.
 
 #include <benchmark/benchmark.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
@@ -23,6 +22,8 @@
 #include <vector>
 
 #include <sheaf/memory/page_allocator.hpp>
+
+#include "support/resident.hpp"
 
 namespace {
 
@@ -148,14 +149,6 @@ class queue_alone {
  private:
   alignas(64) char page_[64] = {};
 };
-
-std::size_t resident_bytes() {
-  std::size_t size = 0, resident = 0;
-  std::FILE* const file = std::fopen("/proc/self/statm", "r");
-  if (file == nullptr || std::fscanf(file, "%zu %zu", &size, &resident) != 2) std::abort();
-  std::fclose(file);
-  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
 
 /// One million 1 KiB pages, written, then all freed so that the depot is full as well: what each
 /// costs in resident memory at most.

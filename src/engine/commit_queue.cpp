@@ -4,6 +4,8 @@
 
 #include <sheaf/base/assert.hpp>
 
+#include "base/pause.hpp"
+
 namespace sheaf::inline v0 {
 
 namespace {
@@ -22,14 +24,6 @@ int spins_before_sleep() noexcept {
 }
 /// How often a spinning follower looks whether it could lead: that word is everybody's.
 constexpr int spins_per_look = 4;
-
-void pause_briefly() noexcept {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#else
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-#endif
-}
 
 }  // namespace
 

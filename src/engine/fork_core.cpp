@@ -9,6 +9,7 @@
 
 #include "engine/engine_core.hpp"
 #include "engine/piece_pages.hpp"
+#include "page/copy_lines.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -16,16 +17,6 @@ namespace {
 
 std::byte* frame_bytes(const engine_core& core, page_class page, std::uint32_t frame) noexcept {
   return core.allocator().address(page, frame_id{frame});
-}
-
-void copy_lines(std::byte* to, const std::byte* from, line_mask lines, page_class page) noexcept {
-  if (lines == first_lines(lines_of(page))) {
-    std::memcpy(to, from, bytes_of(page));
-    return;
-  }
-  for_each_line(lines, [&](unsigned line) {
-    std::memcpy(to + line * line_size, from + line * line_size, line_size);
-  });
 }
 
 status no_memory() {

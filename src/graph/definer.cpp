@@ -204,15 +204,7 @@ void definer::combine_general(const definition_data& computed) {
   }
   std::uint64_t length = 0;
   if (refused_ || !meet_lengths(length)) return;
-  settle({.result = result_,
-          .operand_begin = 0,
-          .operand_count = 0,
-          .payload = no_index,
-          .kind = operator_kind::combine,
-          .semiring = computed.semiring,
-          .uniform = false,
-          .weighted = false},
-         length, true);
+  settle(of_kind(operator_kind::combine, computed.semiring, no_index), length, true);
 }
 
 void definer::combine_terms(const definition_data& computed) {
@@ -229,15 +221,7 @@ void definer::combine_terms(const definition_data& computed) {
   }
   std::uint64_t length = 0;
   if (refused_ || !meet_lengths(length)) return;
-  settle({.result = result_,
-          .operand_begin = 0,
-          .operand_count = 0,
-          .payload = no_index,
-          .kind = operator_kind::combine,
-          .semiring = computed.semiring,
-          .uniform = false,
-          .weighted = true},
-         length, true);
+  settle(of_kind(operator_kind::combine, computed.semiring, no_index, true), length, true);
 }
 
 void definer::define_program(std::vector<expression_step> steps) {
@@ -263,14 +247,8 @@ void definer::define_program(std::vector<expression_step> steps) {
   std::uint64_t length = 0;
   if (refused_ || !meet_lengths(length)) return;
   note_uses(std::move(compiled->uses));
-  settle({.result = result_,
-          .operand_begin = 0,
-          .operand_count = 0,
-          .payload = state_.intern(std::move(compiled->program)),
-          .kind = operator_kind::program,
-          .semiring = semiring_id::sum_product,
-          .uniform = false,
-          .weighted = false},
+  const std::uint32_t program = state_.intern(std::move(compiled->program));
+  settle(of_kind(operator_kind::program, semiring_id::sum_product, program),
          length, true);
 }
 
@@ -322,15 +300,7 @@ void definer::define_step(operator_kind kind, semiring_id semiring,
                           std::uint32_t payload) {
   state_.scratch.clear();
   for (const std::uint32_t operand : operands) state_.scratch.push_back({0, operand, no_index});
-  settle({.result = result_,
-          .operand_begin = 0,
-          .operand_count = 0,
-          .payload = payload,
-          .kind = kind,
-          .semiring = semiring,
-          .uniform = false,
-          .weighted = false},
-         length, false);
+  settle(of_kind(kind, semiring, payload), length, false);
 }
 
 std::uint32_t definer::hidden_step(operator_kind kind, semiring_id semiring, dtype type,
@@ -465,15 +435,7 @@ void definer::define_host(std::span<const any_array> operands, host_function&& f
   if (refused_) return;
   const auto payload = static_cast<std::uint32_t>(data_.hosts.size());
   data_.hosts.push_back(std::move(function));
-  settle({.result = result_,
-          .operand_begin = 0,
-          .operand_count = 0,
-          .payload = payload,
-          .kind = operator_kind::host,
-          .semiring = semiring_id::sum_product,
-          .uniform = false,
-          .weighted = false},
-         record().length, false);
+  settle(of_kind(operator_kind::host, semiring_id::sum_product, payload), record().length, false);
 }
 
 bool definer::meet_lengths(std::uint64_t& length) {
@@ -530,6 +492,18 @@ bool definer::shape_result(std::uint64_t length, std::optional<page_class> from_
                      "'%s' of %llu elements in pages of class %u", name().c_str(),
                      static_cast<ull>(length), static_cast<unsigned>(result.page)));
   return false;
+}
+
+definition_record definer::of_kind(operator_kind kind, semiring_id semiring,
+                                   std::uint32_t payload, bool weighted) const {
+  return {.result = result_,
+          .operand_begin = 0,
+          .operand_count = 0,
+          .payload = payload,
+          .kind = kind,
+          .semiring = semiring,
+          .uniform = false,
+          .weighted = weighted};
 }
 
 void definer::settle(definition_record made, std::uint64_t length, bool aligned) {

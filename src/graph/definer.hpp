@@ -116,9 +116,6 @@ class definer {
   /// True where the length of an operand is a multiple of `inner`. Else notes it: `what` is wrong.
   bool divides(std::uint64_t inner, std::size_t operand, const char* what);
   void settle_dense(operator_kind kind, semiring_id semiring, const dense_shape& shape);
-  /// Stores a definition whose operands are read whole.
-  void settle_product(operator_kind kind, semiring_id semiring, std::uint32_t payload,
-                      std::uint64_t length);
   void note_uses(std::vector<operator_use>&& uses);
   const known_segments& segments_of(const std::shared_ptr<const segment_table>& groups,
                                     std::uint64_t operand_length);
@@ -127,7 +124,10 @@ class definer {
   /// Length of the result over the operands in scratch; 1-element operands become broadcasts. False
   /// after noting a mismatch.
   bool meet_lengths(std::uint64_t& length);
-  /// Stores a definition over the operands in scratch.
+  /// A definition of the result; `settle` fills in its operands.
+  [[nodiscard]] definition_record of_kind(operator_kind kind, semiring_id semiring,
+                                          std::uint32_t payload, bool weighted = false) const;
+  /// Stores a definition over the operands in scratch; `aligned`: they meet it element by element.
   void settle(definition_record made, std::uint64_t length, bool aligned);
   /// Fixes length and page class of the result. False after noting why that fails.
   bool shape_result(std::uint64_t length, std::optional<page_class> from_operands);

@@ -165,6 +165,20 @@ void set_layout(declaration_state& state, std::uint32_t array, layout wanted) {
                          state.data->name_of(array_id{array}).c_str()));
 }
 
+/// The record of a new array, without a definition and with the default page where none is asked for.
+array_record undefined(array_kind kind, dtype type, std::uint64_t length,
+                       std::optional<page_class> page) noexcept {
+  return {.length = length,
+          .level = 0,
+          .definition = no_definition,
+          .name_begin = 0,
+          .name_size = 0,
+          .type = type,
+          .page = page ? *page : default_page(length, type),
+          .kind = kind,
+          .lazy = false};
+}
+
 }  // namespace
 
 model::model() : state_(std::make_unique<state>()) {
@@ -183,17 +197,9 @@ model& model::operator=(model&&) noexcept = default;
 array_handle model::add_source(std::string_view name, std::uint64_t length, dtype type,
                                array_options options) {
   const model_data& data = state_->edit();
-  const std::uint32_t array =
-      state_->add_array(name, {.length = length,
-                               .level = 0,
-                               .definition = no_definition,
-                               .name_begin = 0,
-                               .name_size = 0,
-                               .type = type,
-                               .page = options.page.value_or(default_page(length, type)),
-                               .kind = array_kind::source,
-                               .lazy = false,
-                               .contiguous = options.layout == layout::contiguous});
+  array_record made = undefined(array_kind::source, type, length, options.page);
+  made.contiguous = options.layout == layout::contiguous;
+  const std::uint32_t array = state_->add_array(name, made);
   const status fault = fault_of_shape(data, array);
   if (!fault.is_ok()) state_->note(fault);
   return state_->handle_of(array);
@@ -202,15 +208,9 @@ array_handle model::add_source(std::string_view name, std::uint64_t length, dtyp
 array_handle model::add_derived(std::string_view name, const definition_data& computed, dtype type,
                                 derive_options options) {
   state_->edit();
-  const std::uint32_t array = state_->add_array(name, {.length = 0,
-                                                       .level = 0,
-                                                       .definition = no_definition,
-                                                       .name_begin = 0,
-                                                       .name_size = 0,
-                                                       .type = type,
-                                                       .page = page_class::b64,
-                                                       .kind = array_kind::derived,
-                                                       .lazy = options.when == evaluation::lazy});
+  array_record made = undefined(array_kind::derived, type, 0, page_class::b64);
+  made.lazy = options.when == evaluation::lazy;
+  const std::uint32_t array = state_->add_array(name, made);
   set_layout(*state_, array, options.layout);
   if (SHEAF_UNLIKELY(state_->lengths_moved)) state_->follow_lengths();
   definer(*state_, array, false, options.page).define(computed);
@@ -220,17 +220,9 @@ array_handle model::add_derived(std::string_view name, const definition_data& co
 array_handle model::add_declared(std::string_view name, std::uint64_t length, dtype type,
                                  array_options options) {
   model_data& data = state_->edit();
-  const std::uint32_t array =
-      state_->add_array(name, {.length = length,
-                               .level = 0,
-                               .definition = no_definition,
-                               .name_begin = 0,
-                               .name_size = 0,
-                               .type = type,
-                               .page = options.page.value_or(default_page(length, type)),
-                               .kind = array_kind::derived,
-                               .lazy = false,
-                               .contiguous = options.layout == layout::contiguous});
+  array_record made = undefined(array_kind::derived, type, length, options.page);
+  made.contiguous = options.layout == layout::contiguous;
+  const std::uint32_t array = state_->add_array(name, made);
   ++data.undefined_count;
   const status fault = fault_of_shape(data, array);
   if (!fault.is_ok()) state_->note(fault);
@@ -300,16 +292,9 @@ array_handle model::add_host(std::string_view name, std::uint64_t length, dtype 
                              std::span<const any_array> operands, host_function function,
                              derive_options options) {
   const model_data& data = state_->edit();
-  const std::uint32_t array =
-      state_->add_array(name, {.length = length,
-                               .level = 0,
-                               .definition = no_definition,
-                               .name_begin = 0,
-                               .name_size = 0,
-                               .type = type,
-                               .page = options.page.value_or(default_page(length, type)),
-                               .kind = array_kind::derived,
-                               .lazy = options.when == evaluation::lazy});
+  array_record made = undefined(array_kind::derived, type, length, options.page);
+  made.lazy = options.when == evaluation::lazy;
+  const std::uint32_t array = state_->add_array(name, made);
   set_layout(*state_, array, options.layout);
   const status fault = fault_of_shape(data, array);
   if (!fault.is_ok()) {

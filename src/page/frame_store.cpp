@@ -5,6 +5,8 @@
 #include <cstring>
 #include <new>
 
+#include "page/copy_lines.hpp"
+
 namespace sheaf::inline v0 {
 
 namespace {
@@ -16,16 +18,6 @@ constexpr std::uint64_t frames_per_table_min = std::uint64_t{1} << 20;
 template <class T>
 std::atomic_ref<T> shared(T& value) noexcept {
   return std::atomic_ref<T>(value);
-}
-
-void copy_lines(std::byte* to, const std::byte* from, line_mask lines, page_class page) noexcept {
-  if (lines == first_lines(lines_of(page))) {
-    std::memcpy(to, from, bytes_of(page));
-    return;
-  }
-  for_each_line(lines, [&](unsigned line) {
-    std::memcpy(to + line * line_size, from + line * line_size, line_size);
-  });
 }
 
 }  // namespace

@@ -2,20 +2,13 @@
 
 #include <algorithm>
 
+#include "base/pause.hpp"
+
 namespace sheaf::inline v0 {
 
 namespace {
 constexpr std::uint64_t opening_bit = 1;
 constexpr int spins_before_sleep = 256;
-
-/// Tells the core that this is a spin.
-void pause_briefly() noexcept {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#else
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-#endif
-}
 }  // namespace
 
 bool pin_view::sees(std::uint64_t birth, std::uint64_t superseded) const noexcept {

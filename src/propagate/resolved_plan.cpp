@@ -66,8 +66,10 @@ status resolve_operation(const plan& graph, const plan_operation& op, const kern
     case operator_kind::program: return resolve_program(graph, op, kernels, out);
     case operator_kind::fold_lines: out.fold_lines = kernels.fold_lines[ring][type]; break;
     case operator_kind::fold_blocks: out.fold_blocks = kernels.fold_blocks[ring][type]; break;
-    case operator_kind::host: break;
-    default: return rules_of(op.kind)->resolve(graph, op, kernels, out);
+    default: {
+      const operator_rules* rules = rules_of(op.kind);
+      return rules->resolve == nullptr ? status() : rules->resolve(graph, op, kernels, out);
+    }
   }
   return {};
 }

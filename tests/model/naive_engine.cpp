@@ -6,10 +6,10 @@
 #include <numeric>
 
 #include <sheaf/algebra/fold_tree.hpp>
-#include <sheaf/algebra/math.hpp>
 #include <sheaf/algebra/scalar.hpp>
 #include <sheaf/algebra/scan_order.hpp>
 
+#include "graph/operate.hpp"
 #include "model/products.hpp"
 
 namespace model_test {
@@ -42,51 +42,6 @@ T element_from(std::uint64_t bits) {
   return sheaf::from_bits<T>(static_cast<sheaf::bits_of<T>>(bits));
 }
 
-template <element T>
-T operate(opcode op, T a, T b, T c) {
-  switch (op) {
-    case opcode::add: return sheaf::add(a, b);
-    case opcode::sub: return sheaf::subtract(a, b);
-    case opcode::mul: return sheaf::multiply(a, b);
-    case opcode::div: return sheaf::divide(a, b);
-    case opcode::neg: return sheaf::negate(a);
-    case opcode::abs: return sheaf::abs(a);
-    case opcode::min: return sheaf::min(a, b);
-    case opcode::max: return sheaf::max(a, b);
-    case opcode::fma: return sheaf::fma(a, b, c);
-    case opcode::eq: return sheaf::eq(a, b);
-    case opcode::ne: return sheaf::ne(a, b);
-    case opcode::lt: return sheaf::lt(a, b);
-    case opcode::le: return sheaf::le(a, b);
-    case opcode::select: return sheaf::select(a, b, c);
-    default: break;
-  }
-  if constexpr (sheaf::float_element<T>) {
-    switch (op) {
-      case opcode::sqrt: return sheaf::sqrt(a);
-      case opcode::exp: return sheaf::exp(a);
-      case opcode::log: return sheaf::log(a);
-      case opcode::tanh: return sheaf::tanh(a);
-      case opcode::erf: return sheaf::erf(a);
-      case opcode::sin: return sheaf::sin(a);
-      case opcode::cos: return sheaf::cos(a);
-      case opcode::pow: return sheaf::pow(a, b);
-      default: break;
-    }
-  } else {
-    switch (op) {
-      case opcode::bit_and: return sheaf::bit_and(a, b);
-      case opcode::bit_or: return sheaf::bit_or(a, b);
-      case opcode::bit_xor: return sheaf::bit_xor(a, b);
-      case opcode::bit_not: return sheaf::bit_not(a);
-      case opcode::shl: return sheaf::shl(a, b);
-      case opcode::shr: return sheaf::shr(a, b);
-      default: break;
-    }
-  }
-  return a;
-}
-
 /// The value of `f` at `length` places; an array of one element meets all of them.
 template <element T>
 std::vector<T> evaluate(const formula& f, std::uint64_t length, const std::vector<column>& arrays) {
@@ -115,7 +70,7 @@ std::vector<T> evaluate(const formula& f, std::uint64_t length, const std::vecto
   const std::vector<T>& b = in.size() > 1 ? in[1] : in[0];
   const std::vector<T>& c = in.size() > 2 ? in[2] : in[0];
   std::vector<T> out(length);
-  for (std::size_t i = 0; i < length; ++i) out[i] = operate(f.op, in[0][i], b[i], c[i]);
+  for (std::size_t i = 0; i < length; ++i) out[i] = graph_test::operate(f.op, in[0][i], b[i], c[i]);
   return out;
 }
 

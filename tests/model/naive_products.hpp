@@ -42,13 +42,15 @@ class running_fold {
  public:
   explicit running_fold(const naive_ring<T>& ring) : ring_(ring) {}
   void add(T value, T weight) {
-    sum_ = sum_ ? ring_.plus_times(*sum_, value, weight) : ring_.times(value, weight);
+    sum_ = has_terms_ ? ring_.plus_times(sum_, value, weight) : ring_.times(value, weight);
+    has_terms_ = true;
   }
-  [[nodiscard]] T value() const { return sheaf::canonical(sum_.value_or(ring_.zero)); }
+  [[nodiscard]] T value() const { return sheaf::canonical(has_terms_ ? sum_ : ring_.zero); }
 
  private:
   const naive_ring<T>& ring_;
-  std::optional<T> sum_;
+  T sum_{};
+  bool has_terms_ = false;
 };
 
 template <class T>

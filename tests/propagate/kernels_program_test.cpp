@@ -3,61 +3,13 @@
 #include "propagate/kernels_support.hpp"
 
 #include <graph/expression_compiler.hpp>
-#include <sheaf/algebra/math.hpp>
 #include <sheaf/graph/expression.hpp>
+
+#include "graph/operate.hpp"
 
 namespace {
 
 using namespace kernels_support;
-
-/// One instruction on one element; bit patterns in and out.
-template <element T>
-T step_of(opcode op, T a, T b, T c) {
-  switch (op) {
-    case opcode::copy: return a;
-    case opcode::add: return add(a, b);
-    case opcode::sub: return subtract(a, b);
-    case opcode::mul: return multiply(a, b);
-    case opcode::div: return divide(a, b);
-    case opcode::neg: return negate(a);
-    case opcode::abs: return sheaf::abs(a);
-    case opcode::min: return sheaf::min(a, b);
-    case opcode::max: return sheaf::max(a, b);
-    case opcode::fma: return sheaf::fma(a, b, c);
-    case opcode::eq: return sheaf::eq(a, b);
-    case opcode::ne: return sheaf::ne(a, b);
-    case opcode::lt: return sheaf::lt(a, b);
-    case opcode::le: return sheaf::le(a, b);
-    case opcode::select: return sheaf::select(a, b, c);
-    default: break;
-  }
-  if constexpr (float_element<T>) {
-    switch (op) {
-      case opcode::sqrt: return sheaf::sqrt(a);
-      case opcode::exp: return sheaf::exp(a);
-      case opcode::log: return sheaf::log(a);
-      case opcode::tanh: return sheaf::tanh(a);
-      case opcode::erf: return sheaf::erf(a);
-      case opcode::sin: return sheaf::sin(a);
-      case opcode::cos: return sheaf::cos(a);
-      case opcode::pow: return sheaf::pow(a, b);
-      default: break;
-    }
-  }
-  if constexpr (integer_element<T>) {
-    switch (op) {
-      case opcode::bit_and: return bit_and(a, b);
-      case opcode::bit_or: return bit_or(a, b);
-      case opcode::bit_xor: return bit_xor(a, b);
-      case opcode::bit_not: return bit_not(a);
-      case opcode::shl: return shl(a, b);
-      case opcode::shr: return shr(a, b);
-      default: break;
-    }
-  }
-  ADD_FAILURE() << "no such operation";
-  return T{};
-}
 
 bool takes(opcode op, dtype type) {
   if (op == opcode::call || op == opcode::cast) return false;
@@ -105,7 +57,7 @@ std::uint64_t evaluate(const line_program& program, const std::vector<std::uint6
       const T b = as(step.b);
       const T c = as(step.c);
       if (step.op == opcode::call) return to_bits(add(subtract(a, b), c));
-      return to_bits(step_of(step.op, a, b, c));
+      return to_bits(graph_test::operate(step.op, a, b, c));
     });
   }
   return registers[program.code.back().destination];
@@ -215,7 +167,7 @@ TEST(KernelsStep, EachInstructionMatchesItsScalarMeaningAlsoInPlace) {
           const std::byte* chunks[] = {a.data(), b.data(), c.data()};
           std::vector<T> expected(lines * line_size / sizeof(T));
           for (std::size_t i = 0; i < expected.size(); ++i) {
-            expected[i] = canonical(step_of(op, a.as<T>()[i], b.as<T>()[i], c.as<T>()[i]));
+            expected[i] = canonical(graph_test::operate(op, a.as<T>()[i], b.as<T>()[i], c.as<T>()[i]));
           }
           guarded_page apart(lines);
           guarded_page* const targets[] = {&apart, &a, &b, &c};

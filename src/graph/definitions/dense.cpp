@@ -19,8 +19,8 @@ bool definer::divides(std::uint64_t inner, std::size_t operand, const char* what
 void definer::settle_dense(operator_kind kind, semiring_id semiring, const dense_shape& shape) {
   auto& shapes = data_.dense;
   if (shapes.empty() || !(shapes.back() == shape)) shapes.push_back(shape);
-  settle_product(kind, semiring, static_cast<std::uint32_t>(shapes.size() - 1),
-                 shape.rows * shape.columns);
+  settle(of_kind(kind, semiring, static_cast<std::uint32_t>(shapes.size() - 1)),
+         shape.rows * shape.columns, false);
 }
 
 void definer::define_gemv(const definition_data& computed) {

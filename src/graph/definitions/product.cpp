@@ -23,17 +23,4 @@ bool definer::has_length(std::size_t operand, std::uint64_t wanted, const char* 
   return false;
 }
 
-void definer::settle_product(operator_kind kind, semiring_id semiring, std::uint32_t payload,
-                             std::uint64_t length) {
-  settle({.result = result_,
-          .operand_begin = 0,
-          .operand_count = 0,
-          .payload = payload,
-          .kind = kind,
-          .semiring = semiring,
-          .uniform = false,
-          .weighted = false},
-         length, false);
-}
-
 }  // namespace sheaf::inline v0

@@ -152,8 +152,9 @@ void definer::define_spmv(const definition_data& computed) {
   }
   auto& matrices = data_.matrices;
   if (matrices.empty() || matrices.back() != product.matrix) matrices.push_back(product.matrix);
-  settle_product(operator_kind::spmv, computed.semiring,
-                 static_cast<std::uint32_t>(matrices.size() - 1), matrix.offsets.size() - 1);
+  settle(of_kind(operator_kind::spmv, computed.semiring,
+                 static_cast<std::uint32_t>(matrices.size() - 1)),
+         matrix.offsets.size() - 1, false);
 }
 
 }  // namespace sheaf::inline v0

@@ -72,8 +72,9 @@ void definer::define_stencil(const definition_data& computed) {
   auto shape = std::make_shared<stencil_shape>(said);
   shape->spans = spans_of(shape->taps);
   data_.stencils.push_back(std::move(shape));
-  settle_product(operator_kind::stencil, computed.semiring,
-                 static_cast<std::uint32_t>(data_.stencils.size() - 1), length);
+  settle(of_kind(operator_kind::stencil, computed.semiring,
+                 static_cast<std::uint32_t>(data_.stencils.size() - 1)),
+         length, false);
 }
 
 }  // namespace sheaf::inline v0

@@ -56,14 +56,9 @@ line_mask run_gather(page_runner& runner, const plan_node& node, const plan_oper
   return runner.resolved(node).settle(task, runner.computed());
 }
 
-status resolve_gather(const plan&, const plan_operation&, const kernel_table&,
-                      resolved_operation&) {
-  return {};
-}
-
 }  // namespace
 
 constinit const operator_rules gather_at_rules = {true,    false,      push_gather,
-                                                  nullptr, run_gather, resolve_gather};
+                                                  nullptr, run_gather, nullptr};
 
 }  // namespace sheaf::inline v0

@@ -225,16 +225,11 @@ status resolve_counts(const plan& graph, const plan_operation& op, const kernel_
   return {};
 }
 
-status resolve_sums(const plan&, const plan_operation&, const kernel_table&,
-                    resolved_operation&) {
-  return {};
-}
-
 }  // namespace
 
 constinit const operator_rules bin_counts_rules = {false,       false,      push_counts,
                                                    pull_counts, run_counts, resolve_counts};
 constinit const operator_rules row_sums_rules = {false,     false,    push_sums,
-                                                 pull_sums, run_sums, resolve_sums};
+                                                 pull_sums, run_sums, nullptr};
 
 }  // namespace sheaf::inline v0

@@ -38,7 +38,7 @@ struct operator_rules {
   /// A page body (kernels.hpp): recomputes the lines of `task.mask`, returns those that differ.
   line_mask (*run)(page_runner& runner, const plan_node& node, const plan_operation& op,
                    std::uint32_t page, const line_task& task) noexcept;
-  /// Looks up the bodies `run` needs, into `out.bodies`.
+  /// Looks up the bodies `run` needs, into `out.bodies`; null where it needs none.
   status (*resolve)(const plan& graph, const plan_operation& op, const kernel_table& kernels,
                     resolved_operation& out);
   /// Not null: the kind runs whole, once for all its pages, and may fail (whole_operator.hpp). It

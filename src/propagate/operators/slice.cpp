@@ -56,11 +56,6 @@ line_mask run_slice(page_runner& runner, const plan_node& node, const plan_opera
   return runner.resolved(node).settle(task, runner.computed());
 }
 
-status resolve_slice(const plan&, const plan_operation&, const kernel_table&,
-                     resolved_operation&) {
-  return {};
-}
-
 }  // namespace
 
 constinit const operator_rules slice_rules = {.pushed_only = false,
@@ -68,6 +63,6 @@ constinit const operator_rules slice_rules = {.pushed_only = false,
                                               .push = push_slice,
                                               .pull = pull_slice,
                                               .run = run_slice,
-                                              .resolve = resolve_slice};
+                                              .resolve = nullptr};
 
 }  // namespace sheaf::inline v0
