@@ -29,6 +29,7 @@ namespace {
 
 using sheaf::frame_id;
 using sheaf::page_class;
+using sheaf_bench::resident_bytes;
 
 constexpr std::size_t page_bytes = 4096;
 constexpr std::size_t random_pages = (std::size_t{64} << 20) / page_bytes;

@@ -99,9 +99,9 @@ std::vector<T> naive_matmul(sheaf::semiring_id semiring, const std::vector<T>& a
   const std::size_t columns = b.size() / inner;
   std::vector<T> out;
   for (std::size_t row = 0; row < a.size() / inner; ++row) {
-    for (std::size_t column = 0; column < columns; ++column) {
+    for (std::size_t c = 0; c < columns; ++c) {
       running_fold<T> fold(ring);
-      for (std::size_t k = 0; k < inner; ++k) fold.add(a[row * inner + k], b[k * columns + column]);
+      for (std::size_t k = 0; k < inner; ++k) fold.add(a[row * inner + k], b[k * columns + c]);
       out.push_back(fold.value());
     }
   }
@@ -135,10 +135,10 @@ std::vector<T> naive_stencil(sheaf::semiring_id semiring, std::int64_t rows, std
     for (std::int64_t c = 0; c < columns; ++c) {
       running_fold<T> fold(ring);
       for (const naive_tap<T>& tap : taps) {
-        const auto row = place_on(r + tap.row, rows, edge);
-        const auto column = place_on(c + tap.column, columns, edge);
-        if (row && column) {
-          fold.add(in[static_cast<std::size_t>(*row * columns + *column)], tap.weight);
+        const auto from_row = place_on(r + tap.row, rows, edge);
+        const auto from_column = place_on(c + tap.column, columns, edge);
+        if (from_row && from_column) {
+          fold.add(in[static_cast<std::size_t>(*from_row * columns + *from_column)], tap.weight);
         } else if (edge == sheaf::boundary::constant) {
           fold.add(outside, tap.weight);
         }

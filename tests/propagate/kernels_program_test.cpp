@@ -167,7 +167,8 @@ TEST(KernelsStep, EachInstructionMatchesItsScalarMeaningAlsoInPlace) {
           const std::byte* chunks[] = {a.data(), b.data(), c.data()};
           std::vector<T> expected(lines * line_size / sizeof(T));
           for (std::size_t i = 0; i < expected.size(); ++i) {
-            expected[i] = canonical(graph_test::operate(op, a.as<T>()[i], b.as<T>()[i], c.as<T>()[i]));
+            expected[i] =
+                canonical(graph_test::operate(op, a.as<T>()[i], b.as<T>()[i], c.as<T>()[i]));
           }
           guarded_page apart(lines);
           guarded_page* const targets[] = {&apart, &a, &b, &c};

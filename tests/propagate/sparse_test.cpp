@@ -10,7 +10,7 @@ namespace {
 struct csr {
   std::uint64_t columns = 0;
   std::vector<std::uint32_t> offsets{0};
-  std::vector<std::uint32_t> indices;
+  std::vector<std::uint32_t> indices{};
 };
 
 /// Rows of 0 to `most` entries, some of them empty, some with a column twice.
