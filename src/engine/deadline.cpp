@@ -5,6 +5,11 @@
 /// A commit that finds others ahead of it goes through the queue like any other, on another
 /// finisher's thread; so does one that changes the graph, which is not stopped half way. The asking
 /// thread waits for it as long as the budget lasts.
+///
+/// What comes after the last look at the clock is taken off the budget, as long as it took lately:
+/// handing over (a system call), and, where all levels ran in time, the end of the epoch (O(pages
+/// replaced)), which a finisher does where it does not fit any more.
+#include <algorithm>
 #include <new>
 
 #include <sheaf/propagate/operator_scope.hpp>
@@ -14,8 +19,24 @@
 
 namespace sheaf::inline v0 {
 
+namespace {
+
+using clock = deferred_commit::clock;
+
+/// What a single slow hand-over may take off the next budgets.
+constexpr auto hand_over_max = std::chrono::microseconds(50);
+/// Fewer pages tell nothing of what one costs.
+constexpr std::int64_t measured_pages_min = 64;
+
+/// A mean that follows the last few values.
+std::int64_t moved(std::int64_t mean, std::int64_t value) noexcept {
+  return mean + (value - mean) / 4;
+}
+
+}  // namespace
+
 status engine_core::commit_deferred(const std::shared_ptr<deferred_commit>& commit,
-                                    deferred_commit::clock::time_point until) {
+                                    clock::time_point until) {
   if (is_inside_operator()) return inside_operator();
   SHEAF_TRY(suspended_finisher_.start());
   SHEAF_TRY(queued_finisher_.start());
@@ -25,7 +46,12 @@ status engine_core::commit_deferred(const std::shared_ptr<deferred_commit>& comm
     } else if (begin_deferred(*commit, until) == progress::done) {
       return {};
     } else {
+      const clock::time_point from = clock::now();
       suspended_finisher_.hand_over(resume_deferred, this, commit);
+      const auto took = std::min<clock::duration>(clock::now() - from, hand_over_max).count();
+      // relaxed, twice: a hint. This thread has no turn any more.
+      hand_over_time_.store(moved(hand_over_time_.load(std::memory_order_relaxed), took),
+                            std::memory_order_relaxed);
       return {};
     }
   }
@@ -35,8 +61,7 @@ status engine_core::commit_deferred(const std::shared_ptr<deferred_commit>& comm
 }
 
 /// With the turn, which ends here unless the commit is suspended.
-progress engine_core::begin_deferred(deferred_commit& commit,
-                                     deferred_commit::clock::time_point until) {
+progress engine_core::begin_deferred(deferred_commit& commit, clock::time_point until) {
   accepted_group group;
   if (is_closed()) {
     commit.request.outcome = closed_status();
@@ -52,12 +77,15 @@ progress engine_core::begin_deferred(deferred_commit& commit,
     } else {
       // relaxed: a number, see pending_commit.
       commit.number.store(epoch_.number, std::memory_order_relaxed);
-      const result<progress> ran = now_->runner->propagate_until(until);
-      if (ran && *ran == progress::suspended) {
+      const clock::time_point stop =
+          until - clock::duration(hand_over_time_.load(std::memory_order_relaxed));  // a hint
+      const result<progress> ran = now_->runner->propagate_until(stop);
+      if (!ran || *ran == progress::done) commit.ran = ran ? status() : ran.error();
+      if (!commit.ran || clock::now() + time_to_end() > until) {
         ++suspended_commits_;
         return progress::suspended;
       }
-      conclude_deferred(commit, ran ? status() : ran.error());
+      conclude_deferred(commit);
     }
   }
   turn_.unlock();
@@ -65,24 +93,42 @@ progress engine_core::begin_deferred(deferred_commit& commit,
   return progress::done;
 }
 
+std::uint64_t engine_core::replaced_pages() const noexcept {
+  std::uint64_t pages = 0;
+  for (const frame_log* log : now_->runner->logs()) pages += log->swaps.size();
+  return pages;
+}
+
+/// What publishing, or undoing, the epoch in the making takes.
+clock::duration engine_core::time_to_end() const noexcept {
+  return clock::duration(page_end_time_ * static_cast<std::int64_t>(replaced_pages()));
+}
+
 /// The end of the epoch that `commit` began.
-void engine_core::conclude_deferred(deferred_commit& commit, const status& ran) {
-  accepted_group group;
-  group.add(commit.request);
-  if (!ran.is_ok()) {
+void engine_core::conclude_deferred(deferred_commit& commit) {
+  const auto pages = static_cast<std::int64_t>(replaced_pages());
+  const clock::time_point from = clock::now();
+  if (commit.ran->is_ok()) {
+    accepted_group group;
+    group.add(commit.request);
+    end_epoch(group);
+    remember_writes(commit.request, commit.request.epoch);
+  } else {
     undo_epoch();
-    return refuse(commit.request, ran);
+    refuse(commit.request, *commit.ran);
   }
-  end_epoch(group);
-  remember_writes(commit.request, commit.request.epoch);
+  if (pages < measured_pages_min) return;
+  page_end_time_ = moved(page_end_time_, (clock::now() - from).count() / pages);
 }
 
 /// On a finisher's thread. The turn is the one `begin_deferred` left taken.
 void engine_core::resume_deferred(void* context, std::shared_ptr<deferred_commit> commit) {
   engine_core& core = *static_cast<engine_core*>(context);
-  const result<progress> ran =
-      core.now_->runner->propagate_until(deferred_commit::clock::time_point::max());
-  core.conclude_deferred(*commit, ran ? status() : ran.error());
+  if (!commit->ran) {
+    const result<progress> ran = core.now_->runner->propagate_until(clock::time_point::max());
+    commit->ran = ran ? status() : ran.error();
+  }
+  core.conclude_deferred(*commit);
   core.turn_.unlock();
   commit->finish();
 }

@@ -6,7 +6,8 @@
 /// | state     | it is                                                      | goes on to        |
 /// |-----------|------------------------------------------------------------|-------------------|
 /// | begun     | run by the thread that asked, which holds the turn         | done, suspended   |
-/// | suspended | between two pages of its propagation; a finisher has it    | done              |
+/// | suspended | between two pages or marks of its propagation, or behind   | done              |
+/// |           | it, before its epoch ends; a finisher has it               |                   |
 /// | queued    | behind other commits; a finisher commits it in its order   | done              |
 /// | done      | decided, its outcome written                               |                   |
 ///
@@ -23,6 +24,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include <sheaf/engine/transaction.hpp>
@@ -46,6 +48,7 @@ struct deferred_commit {
 
   transaction txn;
   commit_request request;
+  std::optional<status> ran;  ///< how the propagation ended, once it has; of who has the turn
   std::atomic<std::uint64_t> number{0};  ///< epoch, once decided
   std::atomic<std::uint32_t> state{open};
   std::mutex mutex;

@@ -179,7 +179,9 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   [[nodiscard]] progress begin_deferred(deferred_commit& commit,
                                         std::chrono::steady_clock::time_point until)
       SHEAF_NO_THREAD_SAFETY_ANALYSIS;  // the turn may go to another thread
-  void conclude_deferred(deferred_commit& commit, const status& ran) SHEAF_REQUIRES(turn_);
+  void conclude_deferred(deferred_commit& commit) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] std::uint64_t replaced_pages() const noexcept SHEAF_REQUIRES(turn_);
+  [[nodiscard]] std::chrono::nanoseconds time_to_end() const noexcept SHEAF_REQUIRES(turn_);
   static void resume_deferred(void* context, std::shared_ptr<deferred_commit> commit)
       SHEAF_NO_THREAD_SAFETY_ANALYSIS;  // ends the turn another thread took
   static void run_deferred(void* context, std::shared_ptr<deferred_commit> commit);
@@ -259,6 +261,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   std::uint64_t conflicts_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t groups_cut_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t suspended_commits_ SHEAF_GUARDED_BY(turn_) = 0;
+  std::int64_t page_end_time_ SHEAF_GUARDED_BY(turn_) = 100;  ///< ns, of lately: see deadline.cpp
   std::uint64_t history_waits_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t callback_failures_ SHEAF_GUARDED_BY(turn_) = 0;
   conflict_window window_ SHEAF_GUARDED_BY(turn_);
@@ -267,6 +270,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   record_ring records_;
   writer_slots<write_lease> writers_;
 
+  std::atomic<std::int64_t> hand_over_time_{5000};  ///< ns, of lately: see deadline.cpp
   std::atomic<std::uint32_t> open_forks_{0};
   std::atomic<std::uint64_t> fork_bytes_{0};
   mutex fork_mutex_;

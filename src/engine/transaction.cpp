@@ -280,7 +280,10 @@ std::optional<epoch> transaction::prepare(commit_request& request) noexcept {
 }
 
 pending_commit transaction::commit_for(std::chrono::nanoseconds budget) && {
-  const auto until = deferred_commit::clock::now() + budget;
+  using clock = deferred_commit::clock;
+  const clock::time_point now = clock::now();
+  const clock::time_point until =
+      budget < clock::time_point::max() - now ? now + budget : clock::time_point::max();
   if (!error_.is_ok()) {
     const status why = error_;
     abort();

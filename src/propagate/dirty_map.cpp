@@ -33,14 +33,14 @@ std::uint64_t dirty_map::changed_elements(const plan_operand& operand,
 
 void dirty_map::mark_line_range(const plan_node& node, const plan_operation& op,
                                 std::uint64_t begin, std::uint64_t end) noexcept {
+  if (begin >= end) return;
   const unsigned shift = static_cast<unsigned>(op.page);
-  while (begin < end) {
-    const auto inside = static_cast<unsigned>(begin & (lines_of(op.page) - 1));
-    const auto span = static_cast<unsigned>(
-        std::min<std::uint64_t>(lines_of(op.page) - inside, end - begin));
-    mark(node.slot + static_cast<std::uint32_t>(begin >> shift), first_lines(span) << inside);
-    begin += span;
-  }
+  for_each_reached(begin >> shift, ((end - 1) >> shift) + 1, [&](std::uint64_t page) {
+    const std::uint64_t first = std::max(begin, page << shift);
+    const std::uint64_t last = std::min(end, (page + 1) << shift);
+    mark(node.slot + static_cast<std::uint32_t>(page),
+         first_lines(static_cast<unsigned>(last - first)) << (first & (lines_of(op.page) - 1)));
+  });
 }
 
 void dirty_map::mark_all_elements(const plan_node& node, const plan_operation& op) noexcept {
@@ -84,6 +84,66 @@ void dirty_map::push_into(const plan_node& node, const plan_operation& op) noexc
   }
 }
 
+bool dirty_map::push_until(std::uint32_t producer, std::uint32_t page, line_mask changed,
+                           pace& with, push_point& at) noexcept {
+  const plan& graph = *plan_.graph;
+  const std::uint32_t* children = graph.children.data() + graph.child_begin[producer];
+  const std::uint32_t count = graph.child_begin[producer + 1] - graph.child_begin[producer];
+  for (; at.child < count; ++at.child, at.operand = 0) {
+    if (with.is_over()) return false;
+    const plan_node& node = graph.nodes[children[at.child]];
+    const plan_operation& op = graph.operations[node.operation];
+    if (SHEAF_LIKELY(op.uniform)) {
+      mark(node.slot + page, changed);
+      (void)with.spent(1);
+      continue;
+    }
+    const std::uint32_t* entries = graph.operands.data() + node.operand_begin;
+    for (; at.operand < op.operand_count; ++at.operand) {
+      if (graph.operand_details[entries[at.operand]].producer != producer) continue;
+      if (with.is_over() || !push_operand_until(node, op, at.operand, page, changed, with, at)) {
+        return false;
+      }
+    }
+  }
+  at = {};
+  return true;
+}
+
+bool dirty_map::push_into_until(const plan_node& node, const plan_operation& op, pace& with,
+                                push_point& at) noexcept {
+  for (; at.operand < op.operand_count; ++at.operand, at.page = 0) {
+    const plan_operand& operand = plan_.operand(node, at.operand);
+    if (operand.producer == no_index) continue;
+    const std::uint32_t last = operand.slot + plan_.graph->page_count_of(operand.producer);
+    for (std::uint32_t slot = dirty_.next(operand.slot + at.page); slot < last;
+         slot = dirty_.next(slot + 1)) {
+      at.page = slot - operand.slot;
+      if (with.is_over() ||
+          !push_operand_until(node, op, at.operand, at.page, masks_[slot], with, at)) {
+        return false;
+      }
+    }
+  }
+  at = {};
+  return true;
+}
+
+/// Passes over what `at` counts; false where it did not come to the end.
+bool dirty_map::push_operand_until(const plan_node& node, const plan_operation& op,
+                                   std::uint32_t which, std::uint32_t page, line_mask changed,
+                                   pace& with, push_point& at) noexcept {
+  pace_ = &with;
+  skipped_ = reached_ = at.reached;
+  is_cut_ = false;
+  push_operand(node, op, which, page, changed);
+  pace_ = nullptr;
+  at.reached = is_cut_ ? reached_ : 0;
+  // What it did besides: at most a few hundred marks.
+  (void)with.spent(line_count(changed));
+  return !is_cut_;
+}
+
 void dirty_map::push_operand(const plan_node& node, const plan_operation& op,
                              std::uint32_t which, std::uint32_t page,
                              line_mask changed) noexcept {
@@ -106,9 +166,10 @@ void dirty_map::push_aligned(const plan_node& node, const plan_operation& op,
     if (line >> shift != page || (changed >> (line & (lines_of(operand.page) - 1)) & 1) == 0) {
       return;
     }
-    for (std::uint32_t at = 0; at < op.page_count; ++at) {
+    for_each_reached(0, op.page_count, [&](std::uint64_t reached) {
+      const auto at = static_cast<std::uint32_t>(reached);
       mark(node.slot + at, plan_.lines_of_page(op, at));
-    }
+    });
     return;
   }
   const unsigned from = static_cast<unsigned>(operand.page);

@@ -3,6 +3,11 @@
 /// goes from a producer to its consumers, `pull` from a page-node to its operands; both name the
 /// same lines, which a test checks for every kind of operator.
 ///
+/// A push can be stopped and taken up again: marking twice is marking once, and what may be long
+/// (all pages of a broadcast's reader, the readers of one element) goes through `for_each_reached`,
+/// which counts. Taken up again, the same calls come in the same order and pass over what was
+/// counted.
+///
 /// Thread safety: `push` by one thread; `pull` by many.
 #pragma once
 
@@ -11,9 +16,18 @@
 
 #include <sheaf/propagate/dirty_set.hpp>
 
+#include "propagate/pace.hpp"
 #include "propagate/page_runner.hpp"
 
 namespace sheaf::inline v0 {
+
+/// How far a push has come that was stopped.
+struct push_point {
+  std::uint32_t child = 0;    ///< of the producer; pushing into a node: unused
+  std::uint32_t operand = 0;  ///< of the child, or of the node
+  std::uint32_t page = 0;     ///< of the operand, pushing into a node
+  std::uint64_t reached = 0;  ///< counted by `for_each_reached` for that operand and page
+};
 
 class dirty_map {
  public:
@@ -33,6 +47,11 @@ class dirty_map {
   /// Marks what the changed pages of the operands of `node` reach in it; for the kinds whose pull
   /// would have to search (`is_pushed_only`).
   void push_into(const plan_node& node, const plan_operation& op) noexcept;
+  /// The same from `at` on until `with` is over; true once all is done, and `at` is as new.
+  [[nodiscard]] bool push_until(std::uint32_t producer, std::uint32_t page, line_mask changed,
+                                pace& with, push_point& at) noexcept;
+  [[nodiscard]] bool push_into_until(const plan_node& node, const plan_operation& op, pace& with,
+                                     push_point& at) noexcept;
   /// The lines of page `page` that the operands' changed lines reach.
   [[nodiscard]] line_mask pull(const plan_node& node, const plan_operation& op,
                                std::uint32_t page) const noexcept;
@@ -44,6 +63,22 @@ class dirty_map {
   [[nodiscard]] const plan_operand& operand(const plan_node& node,
                                             std::uint32_t which) const noexcept {
     return plan_.operand(node, which);
+  }
+  /// Calls `visitor(i)`, which marks, for i in [begin, end): for what may be long in a push.
+  template <class Visitor>
+  void for_each_reached(std::uint64_t begin, std::uint64_t end, Visitor&& visitor) noexcept {
+    if (SHEAF_LIKELY(pace_ == nullptr)) {
+      for (; begin < end; ++begin) visitor(begin);
+      return;
+    }
+    const std::uint64_t passed = std::min(skipped_, end - begin);
+    skipped_ -= passed;
+    for (begin += passed; begin < end && !pace_->is_over(); ++begin) {
+      visitor(begin);
+      ++reached_;
+      (void)pace_->spent(1);
+    }
+    is_cut_ |= begin < end;
   }
   /// Marks lines of page `page` of `node`'s result. Only lines with elements.
   void mark_lines(const plan_node& node, std::uint32_t page, line_mask mask) noexcept {
@@ -79,6 +114,9 @@ class dirty_map {
                                                std::uint64_t line) const noexcept;
 
  private:
+  [[nodiscard]] bool push_operand_until(const plan_node& node, const plan_operation& op,
+                                        std::uint32_t which, std::uint32_t page,
+                                        line_mask changed, pace& with, push_point& at) noexcept;
   void mark(std::uint32_t slot, line_mask mask) noexcept {
     masks_[slot] |= mask;
     dirty_.insert(slot);
@@ -105,6 +143,12 @@ class dirty_map {
   const std::uint64_t* changed_elements_;
   dirty_set& dirty_;
   bool whole_lines_ = false;
+
+  // Of a push that can be stopped.
+  pace* pace_ = nullptr;         ///< null: it cannot
+  std::uint64_t skipped_ = 0;    ///< steps still to pass over
+  std::uint64_t reached_ = 0;    ///< steps done, earlier ones too
+  bool is_cut_ = false;          ///< some step was not done
 };
 
 }  // namespace sheaf::inline v0

@@ -118,6 +118,7 @@ executor::state::state(std::shared_ptr<const resolved_plan> resolved,
     }
   }
   ran_whole_.reserve(memories_.size());
+  parts_.reserve(threads * parts_per_thread);
 }
 
 std::uint32_t executor::state::level_of(std::uint32_t slot) const noexcept {
@@ -233,33 +234,46 @@ std::uint64_t executor::state::work_estimate(const plan_level& level,
   return pages * 8;  // a dirty page has a few dirty lines; known only after a walk over the masks
 }
 
+bool executor::state::runs_parallel(const plan_level& level, direction how) const noexcept {
+  return pool_ && work_estimate(level, how) >= parallel_work_min;
+}
+
 status executor::state::run_level(std::uint32_t index, direction how, host_calls calls) {
   const plan_level& level = graph_.levels[index];
   level_tally tally;
-  begin_level(index, how, calls);
+  begin_level(how, calls);
+  if (how != direction::marked && calls == host_calls::marked) push_into_level(index);
   run_slots(level, level.slot_begin, level.slot_end, how, tally);
   SHEAF_TRY(end_level(index, how, calls, tally));
   finish_level(index, tally);
   return {};
 }
 
-void executor::state::begin_level(std::uint32_t index, direction how, host_calls calls) {
+void executor::state::begin_level(direction how, host_calls calls) {
   counters_.levels_pushed += how == direction::marked;
   counters_.levels_pulled += how == direction::pull;
   counters_.levels_full += how == direction::full;
-  const std::uint32_t special = schedule_->level_has_pushed_only[index];
-  if (special != no_index && how != direction::marked && calls == host_calls::marked) {
-    for (const std::uint32_t index_of_node : schedule_->pushed_only[special]) {
-      const plan_node& node = graph_.nodes[index_of_node];
-      map_.push_into(node, graph_.operation_of(node));
-    }
-  }
   for (auto& runner : runners_) runner->set_whole(calls == host_calls::all);
+}
+
+void executor::state::push_into_level(std::uint32_t index) noexcept {
+  const std::uint32_t special = schedule_->level_has_pushed_only[index];
+  if (special == no_index) return;
+  for (const std::uint32_t index_of_node : schedule_->pushed_only[special]) {
+    const plan_node& node = graph_.nodes[index_of_node];
+    map_.push_into(node, graph_.operation_of(node));
+  }
+}
+
+/// What a pulled level set in the words must be found by whoever looks for marks.
+void executor::state::summarize(const plan_level& level, direction how) noexcept {
+  if (how == direction::marked || level.slot_end == level.slot_begin) return;
+  dirty_.summarize(level.slot_begin >> 6, ((level.slot_end - 1) >> 6) + 1);
 }
 
 void executor::state::run_slots(const plan_level& level, std::uint32_t begin, std::uint32_t end,
                                 direction how, level_tally& tally) {
-  if (pool_ && work_estimate(level, how) >= parallel_work_min) {
+  if (runs_parallel(level, how)) {
     run_parallel(level, begin, end, how, tally);
   } else {
     run_range(*runners_[0], level, begin, end, how, tally);
@@ -270,9 +284,7 @@ status executor::state::end_level(std::uint32_t index, direction how, host_calls
                                   level_tally& tally) {
   const plan_level& level = graph_.levels[index];
   const std::uint32_t special = schedule_->level_has_pushed_only[index];
-  if (how != direction::marked && level.slot_end > level.slot_begin) {
-    dirty_.summarize(level.slot_begin >> 6, ((level.slot_end - 1) >> 6) + 1);
-  }
+  summarize(level, how);
   if (special != no_index) SHEAF_TRY(run_whole_nodes(index, calls, tally));
   if (branch_ != nullptr && branch_->has_failed()) return branch_->failure();
   return {};
@@ -297,7 +309,7 @@ void executor::state::run_parallel(const plan_level& level, std::uint32_t begin,
   const std::uint32_t first_word = begin >> 6;
   const std::uint32_t last_word = ((end - 1) >> 6) + 1;
   const auto grain = std::max<std::uint32_t>(
-      1, (last_word - first_word) / static_cast<std::uint32_t>(runners_.size() * 8));
+      1, (last_word - first_word) / static_cast<std::uint32_t>(runners_.size()) * parts_per_thread);
   pool_->run(first_word, last_word, grain, &shared,
              [](void* context, unsigned worker, std::uint32_t first, std::uint32_t last) {
                job& mine = *static_cast<job*>(context);
@@ -391,22 +403,26 @@ void executor::state::run_marked(page_runner& runner, const plan_level& level, s
       slot = dirty_.next(to, end);
       continue;
     }
-    const place here = place_in(segment, slot);
-    const plan_node& node = graph_.nodes[here.node];
-    const plan_operation& op = graph_.operation_of(node);
-    if (SHEAF_LIKELY(!runs_whole(op.kind))) {
-      if (SHEAF_UNLIKELY(graph_marks_ != nullptr)) {
-        runner.set_whole(graph_marks_->pages.contains(slot));
-      }
-      line_mask changed = runner.run(node, op, here.page, masks_[slot]);
-      if (SHEAF_UNLIKELY(graph_marks_ != nullptr)) changed |= graph_marks_->kept[slot];
-      masks_[slot] = changed;
-      if (changed == 0) dirty_.reset_bit(slot);
-      tally.pages += changed != 0;
-      tally.lines += line_count(changed);
-    }
+    run_marked_slot(runner, segment, slot, tally);
     slot = dirty_.next(slot + 1, end);
   }
+}
+
+void executor::state::run_marked_slot(page_runner& runner, const plan_segment& segment,
+                                      std::uint32_t slot, level_tally& tally) noexcept {
+  const place here = place_in(segment, slot);
+  const plan_node& node = graph_.nodes[here.node];
+  const plan_operation& op = graph_.operation_of(node);
+  if (SHEAF_UNLIKELY(runs_whole(op.kind))) return;
+  if (SHEAF_UNLIKELY(graph_marks_ != nullptr)) {
+    runner.set_whole(graph_marks_->pages.contains(slot));
+  }
+  line_mask changed = runner.run(node, op, here.page, masks_[slot]);
+  if (SHEAF_UNLIKELY(graph_marks_ != nullptr)) changed |= graph_marks_->kept[slot];
+  masks_[slot] = changed;
+  if (changed == 0) dirty_.reset_bit(slot);
+  tally.pages += changed != 0;
+  tally.lines += line_count(changed);
 }
 
 line_mask executor::state::run_slot(page_runner& runner, const plan_segment& segment,
@@ -451,29 +467,35 @@ status executor::state::run_whole_nodes(std::uint32_t level, host_calls calls,
                                         level_tally& tally) {
   const std::uint32_t special = schedule_->level_has_pushed_only[level];
   for (const std::uint32_t index : schedule_->pushed_only[special]) {
-    const plan_node& node = graph_.nodes[index];
-    const plan_operation& op = graph_.operation_of(node);
-    if (!runs_whole(op.kind)) continue;
-    if (calls == host_calls::marked && masks_[node.slot] == 0) continue;
-    counters_.host_calls += op.kind == operator_kind::host;
-    clear_marks_of(node, op);
-    std::unique_ptr<operator_memory>& memory = memories_.find(index)->second;
-    // What is computed anew rests on nothing that was kept.
-    if (calls == host_calls::all) memory.reset();
-    changed_pages_.clear();
-    const status ran = runners_[0]->run_whole(node, op, memory, changed_pages_);
-    if (memory != nullptr) memory->is_current = false;
-    SHEAF_TRY(ran);
-    if (!rehearsing_) ran_whole_.push_back(index);
-    for (const page_lines& changed : changed_pages_) {
-      const std::uint32_t slot = node.slot + changed.page;
-      masks_[slot] = changed.lines;
-      dirty_.insert(slot);
-      ++tally.pages;
-      tally.lines += line_count(changed.lines);
-    }
-    if (graph_marks_ != nullptr) keep_marks_of(node, op, tally);
+    SHEAF_TRY(run_whole_node(index, calls, tally));
   }
+  return {};
+}
+
+status executor::state::run_whole_node(std::uint32_t index, host_calls calls,
+                                       level_tally& tally) {
+  const plan_node& node = graph_.nodes[index];
+  const plan_operation& op = graph_.operation_of(node);
+  if (!runs_whole(op.kind)) return {};
+  if (calls == host_calls::marked && masks_[node.slot] == 0) return {};
+  counters_.host_calls += op.kind == operator_kind::host;
+  clear_marks_of(node, op);
+  std::unique_ptr<operator_memory>& memory = memories_.find(index)->second;
+  // What is computed anew rests on nothing that was kept.
+  if (calls == host_calls::all) memory.reset();
+  changed_pages_.clear();
+  const status ran = runners_[0]->run_whole(node, op, memory, changed_pages_);
+  if (memory != nullptr) memory->is_current = false;
+  SHEAF_TRY(ran);
+  if (!rehearsing_) ran_whole_.push_back(index);
+  for (const page_lines& changed : changed_pages_) {
+    const std::uint32_t slot = node.slot + changed.page;
+    masks_[slot] = changed.lines;
+    dirty_.insert(slot);
+    ++tally.pages;
+    tally.lines += line_count(changed.lines);
+  }
+  if (graph_marks_ != nullptr) keep_marks_of(node, op, tally);
   return {};
 }
 

@@ -104,15 +104,19 @@ struct executor::state {
   [[nodiscard]] bool is_mostly_dirty(const plan_level& level) noexcept;
   status run_level(std::uint32_t level, direction how, host_calls calls = host_calls::marked);
   status run_whole_nodes(std::uint32_t level, host_calls calls, level_tally& tally);
+  status run_whole_node(std::uint32_t index, host_calls calls, level_tally& tally);
   /// The pages are now what the memories of whole operators that ran hold, or not.
   void end_whole_runs(bool is_current) noexcept;
   void clear_marks_of(const plan_node& node, const plan_operation& op) noexcept;
   void keep_marks_of(const plan_node& node, const plan_operation& op, level_tally& tally) noexcept;
   /// The next level from `from` on that marks reach, or the number of levels.
   [[nodiscard]] std::uint32_t next_level(std::uint32_t from) noexcept;
-  void begin_level(std::uint32_t level, direction how, host_calls calls);
+  void begin_level(direction how, host_calls calls);
+  /// Marks, in a level that pulls, what its nodes have to be pushed.
+  void push_into_level(std::uint32_t level) noexcept;
   void run_slots(const plan_level& level, std::uint32_t begin, std::uint32_t end, direction how,
                  level_tally& tally);
+  void summarize(const plan_level& level, direction how) noexcept;
   status end_level(std::uint32_t level, direction how, host_calls calls, level_tally& tally);
   void run_parallel(const plan_level& level, std::uint32_t begin, std::uint32_t end, direction how,
                     level_tally& tally);
@@ -120,6 +124,9 @@ struct executor::state {
                  std::uint32_t end, direction how, level_tally& tally) noexcept;
   void run_marked(page_runner& runner, const plan_level& level, std::uint32_t begin,
                   std::uint32_t end, level_tally& tally) noexcept;
+  /// One page of a level that was marked; not of an operator that runs whole.
+  void run_marked_slot(page_runner& runner, const plan_segment& segment, std::uint32_t slot,
+                       level_tally& tally) noexcept;
   void run_segment(page_runner& runner, const plan_segment& segment, std::uint32_t begin,
                    std::uint32_t end, direction how, level_tally& tally) noexcept;
   /// True where the nodes of a segment are one run (kernels.hpp) and may change in place.
@@ -134,6 +141,7 @@ struct executor::state {
   [[nodiscard]] line_mask run_slot(page_runner& runner, const plan_segment& segment,
                                    std::uint32_t slot, direction how) noexcept;
   [[nodiscard]] std::uint64_t work_estimate(const plan_level& level, direction how) const noexcept;
+  [[nodiscard]] bool runs_parallel(const plan_level& level, direction how) const noexcept;
   void finish_level(std::uint32_t level, const level_tally& tally) noexcept;
   [[nodiscard]] bool pushes(std::uint32_t level, const level_tally& tally) noexcept;
   void push_level(std::uint32_t level) noexcept;
@@ -169,17 +177,35 @@ struct executor::state {
   dirty_map map_;
   std::unique_ptr<graph_marks> graph_marks_;  ///< null in commits that leave the graph alone
 
-  /// Where `propagate_until` stopped.
+  // paced.cpp
+  /// A level that runs on several threads is cut into so many ranges for each.
+  static constexpr std::uint32_t parts_per_thread = 8;
+  /// What of a level is still to run: slots [at, end).
+  struct slot_part {
+    std::uint32_t at, end;
+  };
+  /// Where `propagate_until` stopped. A level goes through the stages in their order.
   struct cursor {
-    enum class stage : std::uint8_t { begin, run, push, idle };
+    enum class stage : std::uint8_t { idle, begin, push_into, run, whole, push };
     stage at = stage::idle;
     direction how = direction::marked;
     std::uint32_t level = 0;
-    std::uint32_t slot = 0;   ///< of `level`: the next to run, or to push
-    std::uint32_t chunk = 1;  ///< slots between two looks at the clock
+    std::uint32_t next = 0;  ///< push_into, whole: node of the list; push: slot
+    push_point point;        ///< push_into, push: how far with it
     level_tally tally;
   };
+  [[nodiscard]] bool begin_next_level();
+  void cut_level();
+  [[nodiscard]] const std::vector<std::uint32_t>& pushed_only_of(
+      std::uint32_t level) const noexcept;
+  void push_into_until(pace& with) noexcept;
+  void run_until(pace& with);
+  void run_parts_until(pace& with);
+  void run_part(page_runner& runner, slot_part& part, pace& with, level_tally& tally) noexcept;
+  status run_whole_until(pace& with);
+  void push_until(pace& with) noexcept;
   cursor cursor_;
+  std::vector<slot_part> parts_;  ///< of the level in stage `run`
 
   // Of operators that run whole.
   std::unordered_map<std::uint32_t, std::unique_ptr<operator_memory>> memories_;  ///< by node

@@ -162,6 +162,49 @@ TEST(Deadline, AFailureArrivesOnTheHandleAndChangesNothing) {
   expect_glued(desk);
 }
 
+TEST(Deadline, WhereverInAFanOutItStopsTheBitsAreThoseOfACommitWithoutABudget) {
+  for (const unsigned threads : {1u, 2u}) {
+    model declared;
+    std::atomic<bool> fails{false};
+    const auto scale = declared.source<float>("scale", 1);
+    const auto start = declared.source<float>("start", 1 << 17);
+    array<float> top = start;
+    for (int i = 0; i < 24; ++i) top = declared.derive("", top * scale);
+    const auto picked =
+        declared.derive("picked", gather(scale, std::vector<std::uint32_t>(100'000, 0)));
+    const auto hosted = declared.derive_host<float>("hosted", 1, {top}, [&](host_call& call) {
+      call.result<float>()[0] = call.operand<float>(0)[0];
+      return fails ? status(status_code::invalid_argument, subsystem::engine, "told to")
+                   : status();
+    });
+    engine desk = opened(declared, {.threads = threads});
+    engine plain = opened(declared, {.threads = threads});
+    for (engine* each : {&desk, &plain}) set_all(*each, start, 3.0f);
+    for (int round = 1; round <= 40; ++round) {
+      const float value = 1.0f + 0.01f * static_cast<float>(round);
+      const auto before = image_of(desk, top, picked, hosted);
+      fails = round % 4 == 0;
+      auto txn = desk.begin();
+      txn.set(scale, {}, value);
+      const auto done = std::move(txn).commit_for(10us * round).wait();
+      if (fails) {
+        expect_status(done, status_code::operator_failed, {"hosted", "told to"});
+        ASSERT_EQ(image_of(desk, top, picked, hosted), before) << "round " << round;
+        continue;
+      }
+      ASSERT_TRUE(done) << done.error().message();
+      auto same = plain.begin();
+      same.set(scale, {}, value);
+      ASSERT_TRUE(std::move(same).commit());
+      ASSERT_EQ(image_of(desk, top, picked, hosted), image_of(plain, top, picked, hosted))
+          << "round " << round;
+    }
+    EXPECT_GT(desk.stats().suspended_commits, 0u);
+    fails = false;
+    expect_glued(desk);
+  }
+}
+
 TEST(Deadline, DroppingTheHandleDropsNoCommitAndClosingWaitsForIt) {
   tower t(24);
   (void)t.changing_all(2.0f).commit_for(0us);

@@ -260,6 +260,75 @@ TEST(Executor, StoppedAtEveryChunkAndResumedItDoesTheSameWork) {
   }
 }
 
+/// One changed element that many pages read, and many elements through an index, of a level that
+/// is pushed and of one that pulls.
+struct fan_out {
+  static constexpr unsigned pages = 80, readers = 3000;
+  model m;
+  array<float> scale = m.source<float>("scale", 16);
+  array<float> start = m.source<float>("start", pages * 1024);
+  array<float> wide, wider, picked;
+  fan_out() {
+    wide = m.derive("wide", start * element_of(scale, 3));
+    wider = m.derive("wider", wide + element_of(scale, 3));
+    picked = m.derive("picked", gather(wide, std::vector<std::uint32_t>(readers, 5)));
+    const auto dense = m.derive("", sum(wider));
+    (void)m.derive("", picked * element_of(dense, 0));
+  }
+};
+
+TEST(Executor, StopsInsideTheFanOutOfOnePageAndGoesOnFromThere) {
+  for (const unsigned threads : {1u, 3u}) {
+    const fan_out shape;
+    rig whole(shape.m, threads), pieces(shape.m, threads);
+    for (unsigned round = 1; round <= 3; ++round) {
+      for (rig* each : {&whole, &pieces}) {
+        each->set(shape.start, 5, static_cast<float>(round));
+        each->set(shape.scale, 3, static_cast<float>(round));
+      }
+      unsigned stops = 0;
+      EXPECT_TRUE(whole.propagate() == pieces.propagate_in_pieces(stops)) << "round " << round;
+      EXPECT_TRUE(whole.image() == pieces.image()) << "round " << round;
+      // The marks of one page, its pages run, and the marks of one element: a stop after each.
+      EXPECT_GT(stops, 2 * fan_out::pages + fan_out::readers) << threads << " threads";
+      pieces.expect_quiet();
+    }
+    pieces.expect_glued();
+  }
+}
+
+TEST(Executor, GivenUpAfterAStopInsideAFanOutItLeavesTheOldBits) {
+  const fan_out shape;
+  rig r(shape.m);
+  pin_registry pins(4);
+  r.set(shape.start, 5, 3.0f);
+  (void)r.propagate();
+  const auto old_wide = r.values(shape.wide);
+  const auto old_picked = r.values(shape.picked);
+  bool is_done = false;
+  unsigned rounds = 0;
+  for (unsigned stops = 1; !is_done; stops += 97, ++rounds) {
+    r.set(shape.scale, 3, static_cast<float>(stops + 1));
+    // Everything there is counts as visible, so every page gets a frame of its own.
+    r.frames().begin_commit(r.epoch() + 1, r.epoch());
+    ASSERT_TRUE(r.frames().reserve(r.run().whole_demand(), r.run().logs()).is_ok());
+    for (unsigned i = 0; i < stops && !is_done; ++i) {
+      const auto ran = r.run().propagate_until(std::chrono::steady_clock::now());
+      ASSERT_TRUE(ran);
+      is_done = *ran == progress::done;
+    }
+    (void)r.run().take_counters();
+    r.run().discard();
+    r.frames().roll_back(r.run().logs(), pins);
+    r.expect_quiet();
+    ASSERT_TRUE(r.values(shape.wide) == old_wide) << "after " << stops;
+    ASSERT_TRUE(r.values(shape.picked) == old_picked) << "after " << stops;
+    ASSERT_EQ(r.propagate().lines_recomputed, 0u) << "after " << stops;
+  }
+  // Each began anew.
+  EXPECT_GT(rounds, fan_out::readers / 97);
+}
+
 TEST(Executor, DiscardedInTheMiddleOfALevelNothingStaysMarked) {
   model m;
   const auto a = m.source<float>("a", 200 * 16);

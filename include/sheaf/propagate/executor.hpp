@@ -110,10 +110,10 @@ class executor {
   /// Runs every level the marks reach. A host function's failure comes back with the array's name;
   /// the caller then rolls frames back and calls `discard`.
   [[nodiscard]] status propagate();
-  /// As `propagate`, but stops once `until` has passed, between two pages; a later call goes on
-  /// from there. What was changed by then is not for readers: nothing must change in place. Looks
-  /// at the clock about every five microseconds of work, so it passes `until` by that, or by one
-  /// page or one operator that runs whole (host functions) where that takes longer.
+  /// As `propagate`, but stops once `until` has passed, between two pages or marks; a later call
+  /// goes on from there. What was changed by then is not for readers: nothing must change in place.
+  /// Looks at the clock about every five microseconds of work, so it passes `until` by less, or by
+  /// one page or one operator that runs whole (host functions) where that takes longer.
   [[nodiscard]] result<progress> propagate_until(std::chrono::steady_clock::time_point until);
   /// Runs every level whole, whatever is marked.
   [[nodiscard]] status recompute();

@@ -18,9 +18,9 @@ void push_indexed(dirty_map& map, const plan_node& node, const plan_operation& o
     for (; from != 0; from &= from - 1) {
       const std::uint64_t at = ((first + line) << element_shift) +
                                static_cast<unsigned>(std::countr_zero(from));
-      for (std::uint32_t i = table.reach_offsets[at]; i < table.reach_offsets[at + 1]; ++i) {
-        map.mark_element(node, op, table.reach_elements[i]);
-      }
+      map.for_each_reached(
+          table.reach_offsets[at], table.reach_offsets[at + 1],
+          [&](std::uint64_t i) { map.mark_element(node, op, table.reach_elements[i]); });
     }
   });
 }

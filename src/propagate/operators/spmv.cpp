@@ -36,12 +36,12 @@ void push_x(dirty_map& map, const plan_node& node, const plan_operation& op,
             std::uint64_t elements) noexcept {
   for (; elements != 0; elements &= elements - 1) {
     const std::uint64_t column = first + static_cast<unsigned>(std::countr_zero(elements));
-    const std::uint32_t end = matrix.reach_offsets[column + 1];
-    for (std::uint32_t i = matrix.reach_offsets[column]; i < end; ++i) {
-      const std::uint32_t row = matrix.reach_rows[i];
-      __builtin_prefetch(&matrix.offsets[row]);  // for the body
-      map.mark_element(node, op, row);
-    }
+    map.for_each_reached(
+        matrix.reach_offsets[column], matrix.reach_offsets[column + 1], [&](std::uint64_t i) {
+          const std::uint32_t row = matrix.reach_rows[i];
+          __builtin_prefetch(&matrix.offsets[row]);  // for the body
+          map.mark_element(node, op, row);
+        });
   }
 }
 
