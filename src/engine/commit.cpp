@@ -62,6 +62,7 @@ status engine_core::reserve_frames(const graph_change& change, const delta& chan
   return reserve_for([&]() SHEAF_NO_THREAD_SAFETY_ANALYSIS {  // seen without its caller's turn
     mark_pieces(changes);
     mark_change(change, *now_->runner);
+    now_->runner->mark_delays(delays_, change.delays);
   });
 }
 

@@ -29,6 +29,7 @@ class comparison {
   comparison(const plan& before, const plan& after, const model_data& declared)
       : before_(before),
         after_(after),
+        declared_(declared),
         is_redefined_(declared.array_count(), false) {
     for (const std::uint32_t array : declared.redefined) is_redefined_[array] = true;
     for (const auto& [array, length] : declared.shrunk) {
@@ -40,6 +41,7 @@ class comparison {
   graph_change run() {
     table_->slot_count = after_.slot_count;
     for (std::uint32_t array = 0; array < is_redefined_.size(); ++array) compare(array);
+    for (const std::uint32_t source : after_.delays) start_delay(source);
     change_.table = std::move(table_);
     return std::move(change_);
   }
@@ -79,12 +81,26 @@ class comparison {
     if (lowest != lowest_.end()) common = std::min(common, lowest->second);
     const bool has_moved = !is_new && (was.length != is.length || common != is.length);
     if (!is_new && common != was.length) cut(is, common, std::min(was.count, is.count));
-    if (is_new || is_redefined_[array] || (has_moved && runs_whole(array))) {
-      if (!is_source(array)) change_.marks.push_back({is, 0, has_moved});
+    const bool runs = !is_source(array) &&
+                      (is_new || is_redefined_[array] || (has_moved && runs_whole(array)));
+    if (runs) {
+      change_.marks.push_back({is, 0, has_moved});
     } else if (has_moved) {
       const std::uint64_t last = common - 1;
       change_.marks.push_back({is, (last << size_shift(is.type)) / line_size, true});
     }
+  }
+
+  /// A delay goes on with what it follows, as far as that had elements.
+  void start_delay(std::uint32_t source) {
+    const std::uint32_t array = index_of(after_.sources[source].array);
+    const std::uint64_t length = after_.sources[source].length;
+    const array_pages was = pages_of(before_, array);
+    if (was.count == 0 || is_redefined_[array]) return change_.delays.push_back({source, 0});
+    if (was.length == length) return;
+    const definition_record& made = declared_.definitions[declared_.arrays[array].definition];
+    const std::uint64_t known = pages_of(before_, declared_.delays[made.payload].array).length;
+    change_.delays.push_back({source, std::min(known, length)});
   }
 
   /// Clears the elements from `end` on in the first `pages` pages, those that were there.
@@ -100,6 +116,7 @@ class comparison {
 
   const plan& before_;
   const plan& after_;
+  const model_data& declared_;
   std::vector<bool> is_redefined_;
   std::map<std::uint32_t, std::uint64_t> lowest_;  ///< length of arrays that were made shorter
   std::shared_ptr<table_change> table_ = std::make_shared<table_change>();

@@ -14,6 +14,7 @@
 #include <sheaf/page/delta.hpp>
 #include <sheaf/page/delta_apply.hpp>
 #include <sheaf/page/frame_store.hpp>
+#include <sheaf/propagate/delay_queue.hpp>
 
 namespace sheaf::inline v0 {
 
@@ -59,6 +60,8 @@ struct graph_change {
   std::vector<copy> copies;
   std::vector<mark> marks;
   std::vector<tail> tails;
+  /// Delays that are new or redefined, or have another length.
+  std::vector<delay_start> delays;
 };
 
 /// `after` is `declared` compiled, which was edited from what `before` is compiled from.

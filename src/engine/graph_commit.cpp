@@ -41,10 +41,6 @@ status engine_core::commit_graph(commit_request& member) {
   try {
     auto graph = member.edit->compile();
     if (!graph) return graph.error();
-    if (now_->graph->has_delay() || (*graph)->has_delay()) {
-      return status(status_code::unsupported, subsystem::engine,
-                    "the graph of an engine with a delay cannot change");
-    }
     std::shared_ptr<const model_data> declared = member.edit->data();
     SHEAF_TRY(pieces_fit(*member.changes, **graph, *declared, *apply_));
     const graph_change change = change_between(*now_->graph, **graph, *declared);
@@ -64,6 +60,7 @@ status engine_core::enter_generation(std::shared_ptr<const plan> graph,
                                      std::shared_ptr<const model_data> declared,
                                      const graph_change& change, commit_request& member) noexcept {
   std::shared_ptr<generation> before = now_;
+  delay_queue queued;  // by what follows this epoch
   status ran;
   try {
     auto made = generation::create(std::move(graph), std::move(declared), *frames_,
@@ -72,6 +69,7 @@ status engine_core::enter_generation(std::shared_ptr<const plan> graph,
     (*made)->first_epoch = next_epoch_;
     reserve_generation();
     now_ = std::move(*made);
+    now_->runner->queue_all(queued);  // for the room it takes
     ran = run_change(change, before->table, *member.changes);
   } catch (const std::bad_alloc&) {
     ran = no_memory();
@@ -82,6 +80,8 @@ status engine_core::enter_generation(std::shared_ptr<const plan> graph,
     return ran;
   }
   for (const plan_operation& op : now_->graph->operations) keep_spares_ |= op.fallible;
+  now_->runner->note_delays(queued, change.delays);
+  delays_ = std::move(queued);
   records_.changes().clear();
   now_->runner->finish(keep_spares_ || frames_->has_runs(), &records_.changes());
   show_generation();
@@ -119,6 +119,9 @@ status engine_core::run_change(const graph_change& change, const std::uint32_t* 
                   bytes_of(copy.page));
     }
   }
+  // Before anything else changes: what is followed has the bits of the epoch before.
+  const status moved = runner.move_delays(delays_, change.delays);
+  SHEAF_ASSERT(moved.is_ok(), "built-in-operators-cannot-fail");
   for (const graph_change::tail& tail : change.tails) {
     std::byte* page = frames_->changes_in_place(tail.slot, tail.page)
                           ? frames_->current(tail.slot, tail.page)

@@ -44,6 +44,11 @@ void check_dropped(const model_data& data, std::vector<status>& found) {
       if (data.arrays[operand].kind != array_kind::dropped) return;
       readers[operand].insert(shown_array(data, definition.result));
     });
+    if (definition.kind != operator_kind::delay) continue;
+    const std::uint32_t followed = data.delays[definition.payload].array;
+    if (data.arrays[followed].kind == array_kind::dropped) {
+      readers[followed].insert(definition.result);
+    }
   }
   for (const auto& [array, names] : readers) {
     std::string words;
@@ -112,6 +117,16 @@ void check_delays(const model_data& data, std::vector<status>& found) {
                                   "a delay follows a lazy array", "'%s' follows '%s'",
                                   data.name_of(array_id{definition.result}).c_str(),
                                   data.name_of(array_id{at}).c_str()));
+    }
+    const array_record& own = data.arrays[definition.result];
+    if (data.arrays[at].kind != array_kind::dropped && data.arrays[at].length != own.length) {
+      found.push_back(make_status(
+          status_code::length_mismatch, subsystem::graph,
+          "a delay has another length than what it follows, redefine it in the same transaction",
+          "'%s' has %llu elements, '%s' has %llu",
+          data.name_of(array_id{definition.result}).c_str(),
+          static_cast<unsigned long long>(own.length), data.name_of(array_id{at}).c_str(),
+          static_cast<unsigned long long>(data.arrays[at].length)));
     }
     // The loop is reported at its first member.
     std::size_t steps = 0;

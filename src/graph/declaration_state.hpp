@@ -67,6 +67,9 @@ struct declaration_state {
   void note_length(std::uint32_t array, std::uint64_t before);
   /// Every definition follows the lengths of its operands, in order of level. O(model).
   void follow_lengths();
+  /// Delays take the lengths that what they follow will have (follow_delays.cpp). O(model x longest
+  /// chain of delays).
+  void follow_delays();
   /// Before anything looks at the model as a whole: lengths follow, gaps are closed.
   void settle();
   void close_gaps();

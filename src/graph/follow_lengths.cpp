@@ -8,6 +8,7 @@
 /// | reduce               | inner arrays get the sizes of the new tree, with levels on top or off |
 /// | segment_fold, gather | the items stay; they must lie inside the operand |
 /// | host                 | its length is its own |
+/// | delay                | what it follows gives the length (follow_delays.cpp) |
 /// | others               | not: they are to be redefined |
 ///
 /// What cannot follow is a mistake of the whole, not of a call: a later call may mend it.
@@ -81,7 +82,8 @@ class length_follower {
       case operator_kind::fold_lines: return follow_fold(made);
       case operator_kind::segment_fold:
       case operator_kind::gather: return follow_table(index, made);
-      case operator_kind::host: return;
+      case operator_kind::host:
+      case operator_kind::delay: return;
       default: break;
     }
     stick(made.result,
@@ -203,6 +205,7 @@ void declaration_state::follow_lengths() {
   if (settled_lengths.empty()) {
     for (const array_record& record : data->arrays) settled_lengths.push_back(record.length);
   }
+  follow_delays();
   length_follower(*this).run();
   settled_lengths.clear();
   lengths_moved = false;

@@ -90,14 +90,17 @@ struct executor::state {
   [[nodiscard]] array_pages pages_of(std::uint32_t producer) const noexcept;
   void fill_delays() noexcept;
   void queue_all(delay_queue& queue) const;
-  void note_delays(delay_queue& queue) noexcept;
-  void mark_delays(const delay_queue& queue) noexcept;
-  status move_delays(const delay_queue& queue);
+  using delay_starts = std::span<const delay_start>;
+  void note_delays(delay_queue& queue, delay_starts started) noexcept;
+  void mark_delays(const delay_queue& queue, delay_starts started) noexcept;
+  status move_delays(const delay_queue& queue, delay_starts started);
   [[nodiscard]] bool delays_reach_fallible(const delay_queue& queue) const noexcept;
-  /// Calls `visitor(delay, slot, page class, line in it, line of the array)` for every queued line
-  /// of what each delay follows, in the order in which delays move on.
+  /// Calls `visitor(delay, line, first)` for every line that a delay takes over, in the order in
+  /// which delays move on: its elements from `first` on get the initial value.
   template <class Visitor>
-  void for_each_delayed_line(const delay_queue& queue, Visitor&& visitor);
+  void for_each_delayed_line(const delay_queue& queue, delay_starts started, Visitor&& visitor);
+  /// Writes one line of a delay where it differs, and marks it; false where a branch has no frame.
+  bool take_over(const plan_source& to, std::uint64_t line, std::uint64_t first) noexcept;
 
   [[nodiscard]] std::uint32_t level_of(std::uint32_t slot) const noexcept;
   [[nodiscard]] direction choose(std::uint32_t level) noexcept;

@@ -1,13 +1,16 @@
 /// \file
 /// Random graph changes: after each commit the engine has the bits of one opened from scratch with
-/// the same definitions and the same sources; open snapshots keep theirs. The seed is printed
-/// where a run fails; SHEAF_SEED sets the first one.
+/// the same definitions and the same sources; open snapshots keep theirs. Delays hold what the
+/// array they follow held an epoch before, or their initial value: they are sources of the other
+/// engine.
+/// The seed is printed where a run fails; SHEAF_SEED sets the first one.
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "engine/support.hpp"
 #include "model/dice.hpp"
@@ -18,7 +21,8 @@ using namespace engine_test;
 using model_test::dice;
 
 enum class kind : std::uint8_t {
-  source, scaled, sum_of_two, combined, with_element, total, least, picked, grouped, host, count
+  source, scaled, sum_of_two, combined, with_element, total, least, picked, grouped, delayed, host,
+  count
 };
 
 /// One array, and what it is derived from: arrays of smaller number, never dropped ones.
@@ -49,6 +53,8 @@ class program {
     for (int i = 0; i < 3; ++i) add(first, recipe{.length = length_of_class()});
     for (int i = 0; i < 6; ++i) add(first, random_derived());
     engine_.emplace(opened(first, {.mode = mode_, .threads = random_.chance(20) ? 3u : 1u}));
+    move_delays();
+    check();
     for (int step = 0; step < 30 && !testing::Test::HasFatalFailure(); ++step) {
       SCOPED_TRACE(testing::Message() << "step " << step);
       take_step();
@@ -82,10 +88,10 @@ class program {
   recipe random_derived() { return random_derived(static_cast<std::uint32_t>(recipes_.size())); }
   recipe random_derived(std::uint32_t below) {
     recipe made;
-    made.lazy = random_.chance(15);
+    made.form = static_cast<kind>(random_.between(1, static_cast<unsigned>(kind::count) - 1));
+    made.lazy = made.form != kind::delayed && random_.chance(15);
     const auto from = live(made.lazy, below);
     if (from.empty()) return recipe{.length = length_of_class()};
-    made.form = static_cast<kind>(random_.between(1, static_cast<unsigned>(kind::count) - 1));
     made.factor = static_cast<float>(random_.below(9)) / 2;
     const std::uint32_t x = random_.pick(from);
     made.reads = {x};
@@ -127,6 +133,10 @@ class program {
     };
     switch (r.form) {
       case kind::source: return to.source<float>(r.name, r.length);
+      case kind::delayed:
+        if (recomputing_) return to.source<float>(r.name, r.length);
+        begun_.insert(at);
+        return settle(delay(read(0), r.factor));
       case kind::scaled: return settle(read(0) * r.factor);
       case kind::sum_of_two: return settle(read(0) + read(1) * r.factor);
       case kind::combined: {
@@ -179,6 +189,7 @@ class program {
       for (const std::uint32_t index : r.indices) {
         if (index >= first) return false;
       }
+      if (r.form == kind::delayed) r.length = first;
       if (!follows_by_element(r.form)) continue;
       r.length = 1;
       const std::size_t aligned = r.form == kind::with_element ? 1 : r.reads.size();
@@ -283,6 +294,7 @@ class program {
     const auto handles = handles_;
     const auto values = values_;
     const auto lengths = lengths_;
+    begun_.clear();
     auto txn = engine_->begin();
     const std::uint64_t edits = random_.chance(30) ? 0 : random_.between(1, 4);
     for (std::uint64_t i = 0; i < edits; ++i) {
@@ -297,6 +309,7 @@ class program {
     changes += edits != 0;
     if (done) {
       ASSERT_TRUE(fits) << "a graph that does not fit is refused";
+      move_delays();
     } else {
       const bool by_host = done.error().code() == status_code::operator_failed;
       ASSERT_TRUE(!fits || by_host) << done.error().message();
@@ -309,16 +322,32 @@ class program {
     check();
   }
 
+  /// One epoch on.
+  void move_delays() {
+    image moved;
+    for (std::uint32_t at = 0; at < recipes_.size(); ++at) {
+      const recipe& r = recipes_[at];
+      if (!r.is_live || r.form != kind::delayed) continue;
+      std::vector<float>& now = moved[at];
+      if (!begun_.contains(at)) now = last_.at(r.reads[0]);
+      now.resize(r.length, r.factor);
+    }
+    delays_ = std::move(moved);
+  }
+
   /// What an engine opened with these definitions has.
   image expected() {
+    recomputing_ = true;
     model fresh;
     std::vector<array<float>> handles(recipes_.size());
     for (std::uint32_t at = 0; at < recipes_.size(); ++at) {
       if (recipes_[at].is_live) handles[at] = put(fresh, at, recipes_, handles, false);
     }
+    recomputing_ = false;
     engine scratch = opened(fresh);
     auto txn = scratch.begin();
     for (const auto& [at, all] : values_) txn.range(handles[at], {}, all);
+    for (const auto& [at, all] : delays_) txn.range(handles[at], {}, all);
     committed(std::move(txn));
     image found;
     const auto now = scratch.snapshot();
@@ -345,7 +374,8 @@ class program {
   }
 
   void check() {
-    ASSERT_NO_FATAL_FAILURE(compare(engine_->snapshot(), recipes_, handles_, expected()));
+    last_ = expected();
+    ASSERT_NO_FATAL_FAILURE(compare(engine_->snapshot(), recipes_, handles_, last_));
     for (std::uint32_t at = 0; at < recipes_.size(); ++at) {
       if (!recipes_[at].is_live || recipes_[at].name.empty()) continue;
       const auto found = engine_->find<float>(recipes_[at].name);
@@ -361,6 +391,10 @@ class program {
   std::vector<recipe> recipes_;
   std::vector<array<float>> handles_;
   image values_;
+  image delays_;                   ///< what delays hold
+  image last_;                     ///< all arrays, at the last epoch
+  std::set<std::uint32_t> begun_;  ///< delays that the transaction at hand defines
+  bool recomputing_ = false;
   unsigned names_ = 0;
   bool fails_ = false;
   std::optional<engine> engine_;

@@ -25,6 +25,13 @@ struct delayed_page {
   line_mask changed;
 };
 
+/// In a commit that changes the graph: the elements of a delay from `first` on have nothing to go
+/// on with, and get its initial value.
+struct delay_start {
+  std::uint32_t source;  ///< of the new plan
+  std::uint64_t first;   ///< 0: the delay is new
+};
+
 struct delay_queue {
   std::vector<delayed_page> pages;  ///< by array id, rising
 

@@ -135,12 +135,16 @@ class executor {
   /// True where what is queued reaches a fallible node: nothing may change in place.
   [[nodiscard]] bool delays_reach_fallible(const delay_queue& queue) const noexcept;
   /// Marks what `move_delays` could change, for `count_cone`.
-  void mark_delays(const delay_queue& queue) noexcept;
+  void mark_delays(const delay_queue& queue, std::span<const delay_start> started = {}) noexcept;
   /// Takes over the queued lines that differ and marks them. Before the delta is applied, and
-  /// before the masks of sources are written. Fails only where a branch has no frame.
-  [[nodiscard]] status move_delays(const delay_queue& queue);
-  /// Queues what this commit changed. After `propagate`, before `finish`; not where it failed.
-  void note_delays(delay_queue& queue) noexcept;
+  /// before the masks of sources are written. Fails only where a branch has no frame. `started`, in
+  /// the commit that brought this plan: delays that begin, or have another length; `queue` is the
+  /// one of the plan before, and what is followed still has the bits of the epoch before.
+  [[nodiscard]] status move_delays(const delay_queue& queue,
+                                   std::span<const delay_start> started = {});
+  /// Queues what this commit changed, and all of what a delay that began follows. After
+  /// `propagate`, before `finish`; not where it failed.
+  void note_delays(delay_queue& queue, std::span<const delay_start> started = {}) noexcept;
 
   /// Clears masks and marks. `note`: tells the frame store what changed, for its spares. `changes`,
   /// where given, gets every changed page, sources and eager arrays, rising by slot.
