@@ -35,7 +35,7 @@ struct declaration_state {
   bool has_gaps = false;       ///< some definitions were taken back
   std::vector<std::uint64_t> settled_lengths;  ///< by array, where lengths moved: before they did
   std::vector<std::uint32_t> stuck;            ///< arrays that could not follow
-  std::vector<status> stuck_mistakes;          ///< why
+  std::vector<status> stuck_mistakes;          ///< why, one each
   std::unordered_multimap<std::uint64_t, std::uint32_t> programs;  ///< by hash
   std::vector<known_segments> segments;
   std::vector<model_operand> scratch;  ///< operands of the definition at hand

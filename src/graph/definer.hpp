@@ -37,6 +37,12 @@ class definer {
   /// where the result reads another one now.
   bool follow_fold(std::uint32_t operand, semiring_id semiring,
                    std::span<const std::uint32_t> partials);
+  /// One step over the operands of `before`.
+  void follow_step(const definition_record& before, std::uint64_t length, std::uint32_t payload);
+  // Made of several steps, all of them anew; `payload` of the last, `operand` what they are over.
+  void follow_scan(semiring_id semiring, std::uint32_t payload, std::uint32_t operand);
+  void follow_histogram(std::uint32_t payload, std::uint32_t operand);
+  void follow_order(const order_record& before, std::uint32_t operand, bool gathers);
   // For the groups of `define_fixpoint_group`.
   /// A hidden array that is the sum of `terms`; no_index after noting a mistake.
   std::uint32_t define_outside(semiring_id semiring, std::span<const term_data> terms);
@@ -84,8 +90,14 @@ class definer {
   std::uint32_t order_steps(const definition_data& computed, std::uint32_t operand,
                             bool as_hidden);
   void define_gather_at(const definition_data& computed);
+  void gather_step(std::uint32_t operand, std::uint32_t indices);
   void define_delay(const definition_data& computed);
   void define_scan(const definition_data& computed);
+  void scan_steps(semiring_id semiring, bool exclusive, std::uint32_t operand,
+                  std::vector<std::uint64_t>&& heads);
+  void histogram_steps(std::uint32_t operand, std::uint32_t payload);
+  /// Hidden arrays get numbers behind that of `operand`, where it is one of them.
+  void number_from(std::uint32_t operand);
   /// Which elements of `operand` begin a segment; false after noting a mistake.
   bool scan_heads(const definition_data& computed, std::uint32_t operand,
                   std::vector<std::uint64_t>& heads);

@@ -53,8 +53,40 @@ class delay_lengths {
       case operator_kind::delay: return lengths_[data_.delays[made.payload].array];
       case operator_kind::combine:
       case operator_kind::program: return length_of_aligned(made);
+      case operator_kind::cast:
+      case operator_kind::stencil:
+      case operator_kind::scan:
+      case operator_kind::fixpoint: return lengths_[operand(made, 0)];
+      case operator_kind::gather_at: return lengths_[operand(made, 1)];
+      case operator_kind::gemv:
+      case operator_kind::matmul: return length_of_product(made);
+      case operator_kind::sorted_runs:
+      case operator_kind::merged_runs: return length_of_order(made);
       default: return data_.arrays[made.result].length;
     }
+  }
+
+  std::uint32_t operand(const definition_record& made, std::uint32_t which) const {
+    return data_.operands[made.operand_begin + which].array;
+  }
+
+  std::uint64_t length_of_product(const definition_record& made) const {
+    const std::uint64_t first = lengths_[operand(made, 0)];
+    const std::uint64_t second = lengths_[operand(made, 1)];
+    if (first == unknown || second == unknown) return unknown;
+    if (made.kind == operator_kind::gemv) return first / second;
+    const std::uint64_t inner = data_.dense[made.payload].inner;
+    return (first / inner) * (second / inner);
+  }
+
+  /// Of the last step of a sort.
+  std::uint64_t length_of_order(const definition_record& made) const {
+    if (!data_.orders[made.payload].takes_all) return data_.arrays[made.result].length;
+    const definition_record* step = &made;
+    while (step->kind == operator_kind::merged_runs) {
+      step = &data_.definitions[data_.arrays[operand(*step, 0)].definition];
+    }
+    return lengths_[operand(*step, 0)];
   }
 
   /// The longest operand's. One element beside something unknown says nothing.

@@ -9,12 +9,14 @@
 /// | segment_fold, gather | the items stay; they must lie inside the operand |
 /// | host                 | its length is its own |
 /// | delay                | what it follows gives the length (follow_delays.cpp) |
-/// | others               | not: they are to be redefined |
+/// | cast, gather by array, stencil, products, fixpoint | one step anew (follow_steps.cpp) |
+/// | scan, histogram, sort, top_k | all of their steps anew (follow_steps.cpp) |
+/// | fixpoint groups      | not: they are to be redefined |
 ///
 /// What cannot follow is a mistake of the whole, not of a call: a later call may mend it.
+#include "length_follower.hpp"
+
 #include <algorithm>
-#include <map>
-#include <set>
 #include <sheaf/algebra/fold_tree.hpp>
 
 #include "definer.hpp"
@@ -25,180 +27,203 @@ namespace {
 
 using ull = unsigned long long;
 
-class length_follower {
- public:
-  explicit length_follower(declaration_state& state) : state_(state) {}
-
-  void run() {
-    std::vector<std::uint32_t> again = std::move(state_.stuck);
-    std::ranges::sort(again);
-    state_.stuck.clear();
-    state_.stuck_mistakes.clear();
-    for (const std::uint32_t array : in_order()) {
-      const std::uint32_t index = data().arrays[array].definition;
-      if (index >= refused_definition || redone_.contains(array)) continue;
-      const definition_record made = data().definitions[index];
-      bool concerned = std::ranges::binary_search(again, array);
-      for_each_operand(data(), made, [&](std::uint32_t operand) {
-        concerned |= has_moved(operand);
-      });
-      if (concerned) follow(index, made);
-    }
-  }
-
- private:
-  model_data& data() { return *state_.data; }
-  bool has_moved(std::uint32_t array) {
-    return array < state_.settled_lengths.size() &&
-           state_.settled_lengths[array] != data().arrays[array].length;
-  }
-
-  /// Results of definitions, operands first. Those on cycles are left out.
-  std::vector<std::uint32_t> in_order() {
-    const level_table levels = levels_of(data());
-    std::vector<std::uint32_t> order;
-    for (const definition_record& made : data().definitions) {
-      if (levels.levels[made.result] != no_index) order.push_back(made.result);
-    }
-    std::ranges::stable_sort(order, {}, [&](std::uint32_t array) { return levels.levels[array]; });
-    return order;
-  }
-
-  void stick(std::uint32_t array, const status& why) {
-    state_.stuck.push_back(array);
-    state_.stuck_mistakes.push_back(why);
-  }
-  /// The name the host knows it by.
-  std::string shown(std::uint32_t array) {
-    const array_record& record = data().arrays[array];
-    return data().name_of(array_id{
-        record.kind == array_kind::hidden ? record.name_begin : array});
-  }
-
-  void follow(std::uint32_t index, const definition_record& made) {
-    switch (made.kind) {
-      case operator_kind::combine:
-      case operator_kind::program: return follow_aligned(index, made);
-      case operator_kind::fold_lines: return follow_fold(made);
-      case operator_kind::segment_fold:
-      case operator_kind::gather: return follow_table(index, made);
-      case operator_kind::host:
-      case operator_kind::delay: return;
-      default: break;
-    }
-    stick(made.result,
-          make_status(status_code::unsupported, subsystem::graph,
-                      "an array cannot follow the length of what it reads, redefine it in the same "
-                      "transaction",
-                      "'%s'", shown(made.result).c_str()));
-  }
-
-  void follow_aligned(std::uint32_t index, const definition_record& made) {
-    const status fault = fault_of_lengths(made);
-    if (!fault.is_ok()) return stick(made.result, fault);
-    data().definitions[index].result = no_index;
-    state_.has_gaps = true;
-    data().forward_declared = true;
-    definer again(state_, made.result, false, data().arrays[made.result].page);
-    if (again.follow_aligned(made)) data().redefined.push_back(made.result);
-  }
-
-  model_operand operand_of(const definition_record& made, std::uint32_t which) {
-    if (!made.uniform) return data().operands[made.operand_begin + which];
-    return {0, data().operand_arrays[made.operand_begin + which], no_index};
-  }
-
-  status fault_of_lengths(const definition_record& made) {
-    std::uint32_t longest = no_index;
-    for (std::uint32_t i = 0; i < made.operand_count; ++i) {
-      const model_operand operand = operand_of(made, i);
-      if (operand.array == no_index) continue;
-      const std::uint64_t length = data().arrays[operand.array].length;
-      if (operand.element != no_index && operand.bits != implied_broadcast) {
-        if (operand.element < length) continue;
-        return make_status(status_code::out_of_range, subsystem::graph,
-                           "an element past the end of its array",
-                           "element %u of '%s', which has %llu, in the definition of '%s'",
-                           operand.element, shown(operand.array).c_str(),
-                           static_cast<ull>(length), shown(made.result).c_str());
-      }
-      if (length == 1) continue;
-      if (longest == no_index) longest = operand.array;
-      const std::uint64_t other = data().arrays[longest].length;
-      if (other == length) continue;
-      return make_status(status_code::length_mismatch, subsystem::graph,
-                         "operands of different lengths meet",
-                         "'%s' has %llu elements, '%s' has %llu, in the definition of '%s'",
-                         shown(longest).c_str(), static_cast<ull>(other),
-                         shown(operand.array).c_str(), static_cast<ull>(length),
-                         shown(made.result).c_str());
-    }
-    return {};
-  }
-
-  /// The reduction that the inner array `made.result` belongs to, as a whole.
-  void follow_fold(const definition_record& made) {
-    const array_record& record = data().arrays[made.result];
-    const std::uint32_t owner =
-        record.kind == array_kind::hidden ? record.name_begin : made.result;
-    std::vector<std::uint32_t> partials;
-    std::uint32_t at = owner;
-    while (at != made.result) {
-      const definition_record& above = data().definitions[data().arrays[at].definition];
-      if (above.kind != operator_kind::fold_blocks) break;
-      at = data().operands[above.operand_begin].array;
-      partials.insert(partials.begin(), at);
-    }
-    if (at != made.result) {
-      return stick(made.result, make_status(status_code::unsupported, subsystem::graph,
-                                            "an array cannot follow the length of what it reads, "
-                                            "redefine it in the same transaction",
-                                            "'%s'", shown(made.result).c_str()));
-    }
-    const std::uint32_t operand = operand_of(made, 0).array;
-    redone_.insert(owner);
-    redone_.insert(partials.begin(), partials.end());
-    definer again(state_, owner, true, std::nullopt);
-    if (again.follow_fold(operand, made.semiring, partials)) data().redefined.push_back(owner);
-  }
-
-  void follow_table(std::uint32_t index, const definition_record& made) {
-    const index_table& table = *data().tables[made.payload];
-    const std::uint32_t operand = operand_of(made, 0).array;
-    const std::uint64_t length = data().arrays[operand].length;
-    const std::uint64_t known = table.reach_offsets.size() - 1;
-    if (length == known) return;
-    if (length < known && table.reach_offsets[length] != table.reach_offsets[known]) {
-      std::uint64_t last = known;
-      while (table.reach_offsets[last - 1] == table.reach_offsets[known]) --last;
-      return stick(made.result,
-                   make_status(status_code::out_of_range, subsystem::graph,
-                               made.kind == operator_kind::gather
-                                   ? "an index of gather is past the end of the operand"
-                                   : "a member of a segment is past the end of the operand",
-                               "element %llu of '%s', which has %llu, in the definition of '%s'",
-                               static_cast<ull>(last - 1), shown(operand).c_str(),
-                               static_cast<ull>(length), shown(made.result).c_str()));
-    }
-    const auto [place, is_new] = tables_.try_emplace({made.payload, length}, no_index);
-    if (is_new) {
-      auto longer = std::make_shared<index_table>(table);
-      longer->reach_offsets.resize(static_cast<std::size_t>(length) + 1,
-                                   table.reach_offsets[known]);
-      place->second = static_cast<std::uint32_t>(data().tables.size());
-      data().tables.push_back(std::move(longer));
-    }
-    data().definitions[index].payload = place->second;
-    state_.has_gaps = true;
-  }
-
-  declaration_state& state_;
-  std::set<std::uint32_t> redone_;  ///< arrays of reductions that have followed as a whole
-  /// Tables made for other operand lengths, by the table before and the length.
-  std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint32_t> tables_;
-};
-
 }  // namespace
+
+void length_follower::run() {
+  std::vector<std::uint32_t> again = std::move(state_.stuck);
+  std::ranges::sort(again);
+  state_.stuck.clear();
+  state_.stuck_mistakes.clear();
+  for (const std::uint32_t array : in_order()) {
+    const std::uint32_t index = data().arrays[array].definition;
+    if (index >= refused_definition || redone_.contains(array)) continue;
+    const definition_record made = data().definitions[index];
+    bool concerned = std::ranges::binary_search(again, array);
+    for_each_operand(data(), made, [&](std::uint32_t operand) {
+      concerned |= has_moved(operand);
+    });
+    if (concerned) follow(index, made);
+  }
+}
+
+bool length_follower::has_moved(std::uint32_t array) {
+  return array < state_.settled_lengths.size() &&
+         state_.settled_lengths[array] != data().arrays[array].length;
+}
+
+std::vector<std::uint32_t> length_follower::in_order() {
+  const level_table levels = levels_of(data());
+  std::vector<std::uint32_t> order;
+  for (const definition_record& made : data().definitions) {
+    if (levels.levels[made.result] != no_index) order.push_back(made.result);
+  }
+  std::ranges::stable_sort(order, {}, [&](std::uint32_t array) { return levels.levels[array]; });
+  return order;
+}
+
+void length_follower::stick(std::uint32_t array, const status& why) {
+  state_.stuck.push_back(array);
+  state_.stuck_mistakes.push_back(why);
+}
+
+std::string length_follower::shown(std::uint32_t array) {
+  while (data().arrays[array].kind == array_kind::hidden) array = data().arrays[array].name_begin;
+  return data().name_of(array_id{array});
+}
+
+std::string length_follower::shown_operand(std::uint32_t array) {
+  while (data().arrays[array].kind == array_kind::hidden &&
+         data().arrays[array].definition < refused_definition) {
+    std::uint32_t moved = no_index;
+    for_each_operand(data(), data().definitions[data().arrays[array].definition],
+                     [&](std::uint32_t operand) {
+                       if (moved == no_index || has_moved(operand)) moved = operand;
+                     });
+    if (moved == no_index) break;
+    array = moved;
+  }
+  return shown(array);
+}
+
+model_operand length_follower::operand_of(const definition_record& made, std::uint32_t which) {
+  if (!made.uniform) return data().operands[made.operand_begin + which];
+  return {0, data().operand_arrays[made.operand_begin + which], no_index};
+}
+
+void length_follower::forget(std::uint32_t array) {
+  data().definitions[data().arrays[array].definition].result = no_index;
+  state_.has_gaps = true;
+  data().forward_declared = true;
+}
+
+void length_follower::follow(std::uint32_t index, const definition_record& made) {
+  switch (made.kind) {
+    case operator_kind::combine:
+    case operator_kind::program: return follow_aligned(made);
+    case operator_kind::fold_lines: return follow_fold(made);
+    case operator_kind::segment_fold:
+    case operator_kind::gather: return follow_table(index, made);
+    case operator_kind::host:
+    case operator_kind::delay: return;
+    case operator_kind::cast:
+      return follow_step(made, length_of(operand_array(made, 0)), made.payload, false);
+    case operator_kind::stencil: return follow_stencil(made);
+    case operator_kind::spmv: return follow_spmv(made);
+    case operator_kind::gemv: return follow_gemv(made);
+    case operator_kind::matmul: return follow_matmul(made);
+    case operator_kind::gather_at: return follow_gather_at(made);
+    case operator_kind::scan_totals:
+    case operator_kind::scan:
+    case operator_kind::bin_counts:
+    case operator_kind::row_sums:
+    case operator_kind::sorted_runs:
+    case operator_kind::merged_runs: return follow_chain(made);
+    case operator_kind::fixpoint: return follow_fixpoint(made);
+    case operator_kind::fold_blocks:
+    case operator_kind::slice: return refuse(made);
+  }
+}
+
+/// For want of a rule.
+void length_follower::refuse(const definition_record& made) {
+  std::uint32_t moved = no_index;
+  for_each_operand(data(), made, [&](std::uint32_t operand) {
+    if (moved == no_index || has_moved(operand)) moved = operand;
+  });
+  stick(made.result,
+        make_status(status_code::unsupported, subsystem::graph,
+                    "an array cannot follow the length of what it reads, redefine it in the same "
+                    "transaction",
+                    "'%s', which reads '%s' of %llu elements", shown(made.result).c_str(),
+                    shown_operand(moved).c_str(), static_cast<ull>(length_of(moved))));
+}
+
+void length_follower::follow_aligned(const definition_record& made) {
+  const status fault = fault_of_lengths(made);
+  if (!fault.is_ok()) return stick(made.result, fault);
+  forget(made.result);
+  definer again(state_, made.result, false, data().arrays[made.result].page);
+  if (again.follow_aligned(made)) data().redefined.push_back(made.result);
+}
+
+status length_follower::fault_of_lengths(const definition_record& made) {
+  std::uint32_t longest = no_index;
+  for (std::uint32_t i = 0; i < made.operand_count; ++i) {
+    const model_operand operand = operand_of(made, i);
+    if (operand.array == no_index) continue;
+    const std::uint64_t length = data().arrays[operand.array].length;
+    if (operand.element != no_index && operand.bits != implied_broadcast) {
+      if (operand.element < length) continue;
+      return make_status(status_code::out_of_range, subsystem::graph,
+                         "an element past the end of its array",
+                         "element %u of '%s', which has %llu, in the definition of '%s'",
+                         operand.element, shown(operand.array).c_str(),
+                         static_cast<ull>(length), shown(made.result).c_str());
+    }
+    if (length == 1) continue;
+    if (longest == no_index) longest = operand.array;
+    const std::uint64_t other = data().arrays[longest].length;
+    if (other == length) continue;
+    return make_status(status_code::length_mismatch, subsystem::graph,
+                       "operands of different lengths meet",
+                       "'%s' has %llu elements, '%s' has %llu, in the definition of '%s'",
+                       shown(longest).c_str(), static_cast<ull>(other),
+                       shown(operand.array).c_str(), static_cast<ull>(length),
+                       shown(made.result).c_str());
+  }
+  return {};
+}
+
+/// The reduction that the inner array `made.result` belongs to, as a whole.
+void length_follower::follow_fold(const definition_record& made) {
+  const array_record& record = data().arrays[made.result];
+  const std::uint32_t owner =
+      record.kind == array_kind::hidden ? record.name_begin : made.result;
+  std::vector<std::uint32_t> partials;
+  std::uint32_t at = owner;
+  while (at != made.result) {
+    const definition_record& above = data().definitions[data().arrays[at].definition];
+    if (above.kind != operator_kind::fold_blocks) break;
+    at = data().operands[above.operand_begin].array;
+    partials.insert(partials.begin(), at);
+  }
+  if (at != made.result) return refuse(made);
+  const std::uint32_t operand = operand_of(made, 0).array;
+  redone_.insert(owner);
+  redone_.insert(partials.begin(), partials.end());
+  definer again(state_, owner, true, std::nullopt);
+  if (again.follow_fold(operand, made.semiring, partials)) data().redefined.push_back(owner);
+}
+
+void length_follower::follow_table(std::uint32_t index, const definition_record& made) {
+  const index_table& table = *data().tables[made.payload];
+  const std::uint32_t operand = operand_of(made, 0).array;
+  const std::uint64_t length = data().arrays[operand].length;
+  const std::uint64_t known = table.reach_offsets.size() - 1;
+  if (length == known) return;
+  if (length < known && table.reach_offsets[length] != table.reach_offsets[known]) {
+    std::uint64_t last = known;
+    while (table.reach_offsets[last - 1] == table.reach_offsets[known]) --last;
+    return stick(made.result,
+                 make_status(status_code::out_of_range, subsystem::graph,
+                             made.kind == operator_kind::gather
+                                 ? "an index of gather is past the end of the operand"
+                                 : "a member of a segment is past the end of the operand",
+                             "element %llu of '%s', which has %llu, in the definition of '%s'",
+                             static_cast<ull>(last - 1), shown_operand(operand).c_str(),
+                             static_cast<ull>(length), shown(made.result).c_str()));
+  }
+  const auto [place, is_new] = tables_.try_emplace({made.payload, length}, no_index);
+  if (is_new) {
+    auto longer = std::make_shared<index_table>(table);
+    longer->reach_offsets.resize(static_cast<std::size_t>(length) + 1,
+                                 table.reach_offsets[known]);
+    place->second = static_cast<std::uint32_t>(data().tables.size());
+    data().tables.push_back(std::move(longer));
+  }
+  data().definitions[index].payload = place->second;
+  state_.has_gaps = true;
+}
 
 void declaration_state::follow_lengths() {
   close_gaps();

@@ -30,7 +30,11 @@ std::uint32_t declaration_state::admit_edit(const array_handle& target, const ch
 
 void declaration_state::take_back(std::uint32_t array) {
   data->forward_declared = true;
-  std::erase(stuck, array);
+  for (auto at = std::ranges::find(stuck, array); at != stuck.end();
+       at = std::ranges::find(stuck, array)) {
+    stuck_mistakes.erase(stuck_mistakes.begin() + (at - stuck.begin()));
+    stuck.erase(at);
+  }
   const std::uint32_t definition = data->arrays[array].definition;
   data->arrays[array].definition = no_definition;
   if (definition >= refused_definition) return;
@@ -39,7 +43,8 @@ void declaration_state::take_back(std::uint32_t array) {
     const array_record& read = data->arrays[operand];
     const std::uint32_t owner =
         data->arrays[array].kind == array_kind::hidden ? data->arrays[array].name_begin : array;
-    if (read.kind == array_kind::hidden && read.name_begin == owner) inner.push_back(operand);
+    const bool is_inner = read.name_begin == owner || read.name_begin == array;
+    if (read.kind == array_kind::hidden && is_inner) inner.push_back(operand);
   });
   data->definitions[definition].result = no_index;
   has_gaps = true;
@@ -101,38 +106,49 @@ class gap_closer {
   std::vector<std::uint32_t> place_;
 };
 
-bool payload_is_known(const definition_record& made) {
-  switch (made.kind) {
-    case operator_kind::combine:
-    case operator_kind::program:
-    case operator_kind::fold_lines:
-    case operator_kind::fold_blocks:
-    case operator_kind::segment_fold:
-    case operator_kind::gather:
-    case operator_kind::host: return true;
-    default: return false;
-  }
-}
-
-/// Programs, index tables and host functions that no definition uses any more go. Other kinds keep
-/// their shapes in tables of their own, which stay.
+/// What no definition uses any more of programs, tables, shapes and host functions goes.
 void close_payloads(model_data& data) {
-  if (!std::ranges::all_of(data.definitions, payload_is_known)) return;
   gap_closer programs(data.programs);
   gap_closer tables(data.tables);
+  gap_closer matrices(data.matrices);
+  gap_closer stencils(data.stencils);
+  gap_closer dense(data.dense);
   gap_closer hosts(data.hosts);
+  gap_closer scans(data.scans);
+  gap_closer histograms(data.histograms);
+  gap_closer orders(data.orders);
+  gap_closer delays(data.delays);
+  gap_closer fixpoints(data.fixpoints);
   for (definition_record& made : data.definitions) {
+    const auto keep = [&made](auto& closer) { made.payload = closer.keep(made.payload); };
     switch (made.kind) {
-      case operator_kind::program: made.payload = programs.keep(made.payload); break;
+      case operator_kind::program: keep(programs); break;
       case operator_kind::segment_fold:
-      case operator_kind::gather: made.payload = tables.keep(made.payload); break;
-      case operator_kind::host: made.payload = hosts.keep(made.payload); break;
-      default: break;
+      case operator_kind::gather: keep(tables); break;
+      case operator_kind::spmv: keep(matrices); break;
+      case operator_kind::stencil: keep(stencils); break;
+      case operator_kind::gemv:
+      case operator_kind::matmul: keep(dense); break;
+      case operator_kind::host: keep(hosts); break;
+      case operator_kind::scan_totals:
+      case operator_kind::scan: keep(scans); break;
+      case operator_kind::bin_counts:
+      case operator_kind::row_sums: keep(histograms); break;
+      case operator_kind::sorted_runs:
+      case operator_kind::merged_runs: keep(orders); break;
+      case operator_kind::delay: keep(delays); break;
+      case operator_kind::fixpoint: keep(fixpoints); break;
+      case operator_kind::combine:
+      case operator_kind::fold_lines:
+      case operator_kind::fold_blocks:
+      case operator_kind::cast:
+      case operator_kind::gather_at:
+      case operator_kind::slice: break;  // their payload is no index, or none
     }
   }
-  programs.finish();
-  tables.finish();
-  hosts.finish();
+  const auto finish = [](auto&... closers) { (closers.finish(), ...); };
+  finish(programs, tables, matrices, stencils, dense, hosts, scans, histograms, orders, delays,
+         fixpoints);
 }
 
 }  // namespace

@@ -410,7 +410,7 @@ class plan_compiler {
     plan_->dense = data_.dense;
     for (const auto& scan : data_.scans) plan_->scans.push_back(*scan);
     for (const auto& histogram : data_.histograms) plan_->histograms.push_back(*histogram);
-    plan_->orders = data_.orders;
+    for (const order_record& order : data_.orders) plan_->orders.push_back(order.step);
     plan_->fixpoints = data_.fixpoints;
     plan_->hosts.resize(data_.hosts.size());
     for (std::uint32_t i = 0; i < plan_->hosts.size(); ++i) plan_->hosts[i] = i;

@@ -91,6 +91,12 @@ struct delay_record {
   std::uint64_t initial;  ///< bits of every element at epoch 1
 };
 
+/// A step of a sort.
+struct order_record {
+  order_data step;
+  bool takes_all = false;  ///< sort_index: as many results as there are values, however many
+};
+
 /// A custom operator that some definition calls.
 struct operator_use {
   std::uint32_t op;     ///< number in the operator registry
@@ -132,7 +138,7 @@ struct model_data {
   std::vector<host_function> hosts;
   std::vector<std::shared_ptr<const scan_data>> scans;
   std::vector<std::shared_ptr<const histogram_data>> histograms;
-  std::vector<order_data> orders;
+  std::vector<order_record> orders;
   std::vector<delay_record> delays;
   std::vector<fixpoint_shape> fixpoints;
   std::vector<operator_use> operator_uses;  ///< each (operator, arity, type) once

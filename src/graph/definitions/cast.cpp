@@ -45,7 +45,7 @@ expression_step definer::operand_step(std::uint32_t array) const {
   const array_record& found = data_.arrays[array];
   return {.kind = expression_step::form::operand,
           .type = found.type,
-          .array = {array_id{array}, data_.tag, found.length}};
+          .array = {array_id{array}, data_.tag_of(array), found.length}};
 }
 
 bool definer::split_casts(std::vector<expression_step>& steps) {

@@ -56,15 +56,25 @@ void definer::define_histogram(const definition_data& computed) {
                      .stride = static_cast<std::uint32_t>(stride),
                      .chunk = chunk,
                      .clamp = computed.clamp}));
-  std::uint64_t rows = (data_.arrays[operand].length - 1) / chunk + 1;
+  histogram_steps(operand, payload);
+}
+
+void definer::follow_histogram(std::uint32_t payload, std::uint32_t operand) {
+  number_from(operand);
+  histogram_steps(operand, payload);
+}
+
+void definer::histogram_steps(std::uint32_t operand, std::uint32_t payload) {
+  const histogram_data& counted = *data_.histograms[payload];
+  std::uint64_t rows = (data_.arrays[operand].length - 1) / counted.chunk + 1;
   operator_kind kind = operator_kind::bin_counts;
   std::uint32_t below = operand;
   while (rows > 1) {
-    below = hidden_step(kind, {}, type_, {below}, rows * stride, payload);
+    below = hidden_step(kind, {}, type_, {below}, rows * counted.stride, payload);
     kind = operator_kind::row_sums;
     rows = (rows - 1) / rows_summed + 1;
   }
-  define_step(kind, {}, {below}, bins, payload);
+  define_step(kind, {}, {below}, counted.bins, payload);
 }
 
 }  // namespace sheaf::inline v0

@@ -43,18 +43,33 @@ std::uint32_t definer::order_steps(const definition_data& computed, std::uint32_
   operator_kind kind = operator_kind::sorted_runs;
   std::uint32_t below = operand;
   while (step.rows() > 1) {
-    data_.orders.push_back(step);
+    data_.orders.push_back({step, whole});
     below = hidden_step(kind, {}, dtype::u64, {below}, step.entries() * (step.is_wide() ? 2 : 1),
                         static_cast<std::uint32_t>(data_.orders.size() - 1));
     kind = operator_kind::merged_runs;
     step.span *= 2;
   }
   step.is_last = true;
-  data_.orders.push_back(step);
+  data_.orders.push_back({step, whole});
   const auto payload = static_cast<std::uint32_t>(data_.orders.size() - 1);
   if (as_hidden) return hidden_step(kind, {}, dtype::u32, {below}, step.taken, payload);
   define_step(kind, {}, {below}, step.taken, payload);
   return result_;
+}
+
+void definer::follow_order(const order_record& before, std::uint32_t operand, bool gathers) {
+  number_from(operand);
+  const definition_data again{.kind = definition_data::form::sort_index,
+                              .descending = before.step.descending,
+                              .from = before.step.type,
+                              .taken = before.takes_all ? ~std::uint64_t{0} : before.step.taken};
+  const std::uint32_t indices = order_steps(again, operand, gathers);
+  if (gathers && indices != no_index) gather_step(operand, indices);
+}
+
+void definer::gather_step(std::uint32_t operand, std::uint32_t indices) {
+  define_step(operator_kind::gather_at, {}, {operand, indices}, data_.arrays[indices].length,
+              no_index);
 }
 
 void definer::define_sort(const definition_data& computed) {
@@ -66,17 +81,13 @@ void definer::define_top(const definition_data& computed) {
   const std::uint32_t operand = whole_operand(computed.steps, computed.from);
   if (operand == no_index) return;
   const std::uint32_t indices = order_steps(computed, operand, true);
-  if (indices == no_index) return;
-  define_step(operator_kind::gather_at, {}, {operand, indices}, data_.arrays[indices].length,
-              no_index);
+  if (indices != no_index) gather_step(operand, indices);
 }
 
 void definer::define_gather_at(const definition_data& computed) {
   const std::uint32_t operand = whole_operand(computed.steps, type_);
   const std::uint32_t indices = admit(computed.at, dtype::u32);
-  if (operand == no_index || indices == no_index) return;
-  define_step(operator_kind::gather_at, {}, {operand, indices}, data_.arrays[indices].length,
-              no_index);
+  if (operand != no_index && indices != no_index) gather_step(operand, indices);
 }
 
 }  // namespace sheaf::inline v0

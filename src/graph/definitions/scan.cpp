@@ -98,19 +98,38 @@ std::uint32_t definer::add_scan(scan_data&& made) {
 void definer::define_scan(const definition_data& computed) {
   if (!semiring_fits(computed.semiring)) return;
   const std::uint32_t operand = whole_operand(computed.steps);
-  if (operand == no_index) return;
+  head_words heads;
+  if (operand == no_index || !scan_heads(computed, operand, heads)) return;
+  scan_steps(computed.semiring, computed.exclusive, operand, std::move(heads));
+}
+
+/// New elements belong to the last segment; segments past the end are gone.
+void definer::follow_scan(semiring_id semiring, std::uint32_t payload, std::uint32_t operand) {
+  number_from(operand);
+  const scan_data& before = *data_.scans[payload];
+  head_words heads = before.heads;
+  const std::uint64_t length = data_.arrays[operand].length;
+  if (!heads.empty()) {
+    heads.resize(scan_blocks_of(length), 0);
+    const std::uint64_t inside = length % scan_block_items;
+    if (inside != 0) heads.back() &= (std::uint64_t{1} << inside) - 1;
+  }
+  scan_steps(semiring, before.exclusive, operand, std::move(heads));
+}
+
+void definer::scan_steps(semiring_id semiring, bool exclusive, std::uint32_t operand,
+                         std::vector<std::uint64_t>&& heads) {
   struct level {
     std::uint32_t values;
     std::uint64_t length;
     head_words heads;
   };
-  std::vector<level> levels{{operand, data_.arrays[operand].length, {}}};
-  if (!scan_heads(computed, operand, levels[0].heads)) return;
+  std::vector<level> levels{{operand, data_.arrays[operand].length, std::move(heads)}};
   while (levels.back().length > scan_block_items) {
     const level& below = levels.back();
     const std::uint64_t blocks = scan_blocks_of(below.length);
     const std::uint32_t totals =
-        hidden_step(operator_kind::scan_totals, computed.semiring, type_, {below.values}, blocks,
+        hidden_step(operator_kind::scan_totals, semiring, type_, {below.values}, blocks,
                     add_scan({.heads = below.heads}));
     levels.push_back({totals, blocks, heads_of_totals(below.heads)});
   }
@@ -120,17 +139,17 @@ void definer::define_scan(const definition_data& computed) {
         add_scan({.exclusive = true, .zero_at_heads = false, .heads = levels[i].heads});
     const std::uint32_t values = levels[i].values;
     carries = carries == no_index
-                  ? hidden_step(operator_kind::scan, computed.semiring, type_, {values},
+                  ? hidden_step(operator_kind::scan, semiring, type_, {values},
                                 levels[i].length, payload)
-                  : hidden_step(operator_kind::scan, computed.semiring, type_, {values, carries},
+                  : hidden_step(operator_kind::scan, semiring, type_, {values, carries},
                                 levels[i].length, payload);
   }
   const std::uint32_t payload =
-      add_scan({.exclusive = computed.exclusive, .heads = levels[0].heads});
+      add_scan({.exclusive = exclusive, .heads = levels[0].heads});
   if (carries == no_index) {
-    define_step(operator_kind::scan, computed.semiring, {operand}, levels[0].length, payload);
+    define_step(operator_kind::scan, semiring, {operand}, levels[0].length, payload);
   } else {
-    define_step(operator_kind::scan, computed.semiring, {operand, carries}, levels[0].length,
+    define_step(operator_kind::scan, semiring, {operand, carries}, levels[0].length,
                 payload);
   }
 }
