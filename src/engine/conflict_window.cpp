@@ -43,6 +43,7 @@ conflict_window::conflict_window(std::size_t bytes_max)
           std::max<std::size_t>(bytes_max / (sizeof(entry) + 8 / entries_per_head), 1),
           std::size_t{1} << 31))),
       head_count_(std::bit_ceil((capacity_ + entries_per_head - 1) / entries_per_head)) {
+  spans_.resize(spans_max);
   // Untouched memory is not backed: an engine with one writer uses none of it.
   entries_ = std::make_unique_for_overwrite<entry[]>(capacity_);
   heads_.reset(static_cast<std::uint64_t*>(std::calloc(head_count_, sizeof(std::uint64_t))));
@@ -169,7 +170,6 @@ void conflict_window::record_line(const delta_piece& piece, std::uint64_t line,
 void conflict_window::record_span(const delta_piece& piece, std::uint64_t line_begin,
                                   std::uint64_t line_end, std::uint64_t epoch,
                                   std::uint32_t writer) noexcept {
-  if (spans_.empty()) spans_.resize(spans_max);
   span& at = spans_[span_end_ % spans_max];
   if (span_end_ >= spans_max) complete_since_ = std::max(complete_since_, at.epoch);
   at = {epoch, line_begin, line_end, piece.array, writer, piece.op, piece.type};

@@ -54,7 +54,11 @@ subscription engine::subscribe(std::span<const any_array> arrays) noexcept {
 
 result<explanation> engine::explain(const any_array& target, std::uint64_t index) {
   if (core_ == nullptr) return status(status_code::closed, subsystem::engine, "no engine is open");
-  return core_->explain(target.handle(), target.type(), index);
+  try {
+    return core_->explain(target.handle(), target.type(), index);
+  } catch (const std::bad_alloc&) {
+    return status(status_code::out_of_memory, subsystem::engine, "no memory for an explanation");
+  }
 }
 
 sheaf::epoch engine::epoch() const noexcept {

@@ -40,7 +40,9 @@ engine_core::engine_core(const engine_options& options)
       pins_(options.snapshots_max),
       overlays_(std::make_unique<std::atomic<lazy_overlay*>[]>(options.snapshots_max)),
       window_(options.conflict_window_bytes_max),
-      records_(options.record_bytes_max) {}
+      records_(options.record_bytes_max) {
+  scanned_.epochs.reserve(options.snapshots_max);
+}
 
 engine_core::~engine_core() = default;
 
@@ -64,7 +66,8 @@ result<std::shared_ptr<engine_core>> engine_core::open(const model& declared,
   for (const plan_operation& op : (*graph)->operations) core->keep_spares_ |= op.fallible;
   core->keep_spares_ |= options.mode == readers::wait_free;
   auto frames = frame_store::create(
-      {options.memory_bytes_max, options.history_bytes_max, (*graph)->slot_count});
+      {options.memory_bytes_max, options.history_bytes_max, (*graph)->slot_count,
+       options.snapshots_max});
   if (!frames) return frames.error();
   core->frames_ = std::move(*frames);
   SHEAF_TRY(core->create_pages(**graph));
@@ -207,7 +210,13 @@ result<view_source> engine_core::find(const array_handle& target, dtype type,
   // acquire: pairs with the exchange below.
   lazy_overlay* overlay = overlays_[pin.slot()].load(std::memory_order_acquire);
   if (overlay == nullptr) {
-    auto made = std::make_unique<lazy_overlay>(*frames_, pins_, pin);
+    std::unique_ptr<lazy_overlay> made;
+    try {
+      made = std::make_unique<lazy_overlay>(*frames_, pins_, pin);
+    } catch (const std::bad_alloc&) {
+      return status(status_code::out_of_memory, subsystem::engine,
+                    "no memory for the lazy arrays of a snapshot");
+    }
     // acq_rel: publishes the overlay, or sees the one another thread made first.
     if (overlays_[pin.slot()].compare_exchange_strong(overlay, made.get(),
                                                       std::memory_order_acq_rel)) {
@@ -260,7 +269,11 @@ engine_stats engine_core::stats() {
 result<audit_report> engine_core::audit() {
   if (is_inside_operator()) return inside_operator();
   const turn_lock lock(turn_);
-  return now_->runner->audit();
+  try {
+    return now_->runner->audit();
+  } catch (const std::bad_alloc&) {
+    return status(status_code::out_of_memory, subsystem::engine, "no memory for an audit");
+  }
 }
 
 status engine_core::recompute() {

@@ -23,6 +23,13 @@ status no_memory() {
   return status(status_code::out_of_memory, subsystem::engine, "no memory for the layer of a fork");
 }
 
+/// Newest first. Throws `std::bad_alloc`.
+std::vector<const fork_layer*> layers_from(const layer_ptr& top) {
+  std::vector<const fork_layer*> layers;
+  for (const fork_layer* at = top.get(); at != nullptr; at = at->parent.get()) layers.push_back(at);
+  return layers;
+}
+
 }  // namespace
 
 fork_core::fork_core(std::shared_ptr<const fork_base> from, layer_ptr newest,
@@ -284,26 +291,27 @@ result<std::shared_ptr<fork_version>> fork_core::version() {
 }
 
 status fork_core::all_changes(delta& into) const {
-  std::vector<const fork_layer*> layers;
-  for (const fork_layer* at = top_.get(); at != nullptr; at = at->parent.get()) {
-    layers.push_back(at);
-  }
-  for (auto at = layers.rbegin(); at != layers.rend(); ++at) {
-    SHEAF_TRY((*at)->changes.merge_into(into));
+  try {
+    const auto layers = layers_from(top_);
+    for (auto at = layers.rbegin(); at != layers.rend(); ++at) {
+      SHEAF_TRY((*at)->changes.merge_into(into));
+    }
+  } catch (const std::bad_alloc&) {
+    return no_memory();
   }
   return {};
 }
 
 /// The lines part at the newest layer both have. It is shared, so neither changed it since.
 status fork_core::changes_since(const fork_core& other, delta& into) const {
-  std::vector<const fork_layer*> mine, others;
-  for (const fork_layer* at = top_.get(); at != nullptr; at = at->parent.get()) mine.push_back(at);
-  for (const fork_layer* at = other.top_.get(); at != nullptr; at = at->parent.get()) {
-    others.push_back(at);
+  try {
+    const auto mine = layers_from(top_), others = layers_from(other.top_);
+    auto a = mine.rbegin();
+    for (auto b = others.rbegin(); a != mine.rend() && b != others.rend() && *a == *b; ++b) ++a;
+    for (; a != mine.rend(); ++a) SHEAF_TRY((*a)->changes.merge_into(into));
+  } catch (const std::bad_alloc&) {
+    return no_memory();
   }
-  auto a = mine.rbegin();
-  for (auto b = others.rbegin(); a != mine.rend() && b != others.rend() && *a == *b; ++b) ++a;
-  for (; a != mine.rend(); ++a) SHEAF_TRY((*a)->changes.merge_into(into));
   return {};
 }
 
@@ -314,7 +322,12 @@ result<audit_report> fork_core::audit() {
   if (!taken) return taken.error();
   const workspace_lease work(pool, std::move(*taken));
   work->runner->enter(*this);
-  auto report = work->runner->audit();
+  result<audit_report> report = no_memory();
+  try {
+    report = work->runner->audit();
+  } catch (const std::bad_alloc&) {
+    // What it says already.
+  }
   work->runner->leave();
   return report;
 }

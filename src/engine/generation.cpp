@@ -32,7 +32,7 @@ result<std::shared_ptr<generation>> generation::create(std::shared_ptr<const pla
 }
 
 std::string generation::name_of(const array_handle& target) const {
-  return declared->owns(target) ? declared->name_of(target.id) : "an array of another model";
+  return declared->name_to_show(target);
 }
 
 status generation::check(const array_handle& target, dtype type) const noexcept {

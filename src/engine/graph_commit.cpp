@@ -4,6 +4,7 @@
 /// Everything that can fail comes before the epoch is published, and changes no frame that the old
 /// graph has: pages get fresh frames, in a table of the new graph. So a failure goes back to the
 /// old generation and its table, whole.
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -138,16 +139,19 @@ status engine_core::run_change(const graph_change& change, const std::uint32_t* 
   return runner.propagate();
 }
 
-/// Old generations go with their page tables.
+/// Old generations go with their page tables, each without the lock.
 void engine_core::forget_generations() {
-  std::vector<std::shared_ptr<const generation>> gone;
-  const mutex_lock lock(pool_mutex_);
-  std::erase_if(generations_, [&](std::shared_ptr<const generation>& held) {
-    if (held == now_ || frames_->keeps(held->table)) return false;
-    gone.push_back(std::move(held));
-    return true;
-  });
-  old_generations_ = static_cast<std::uint32_t>(generations_.size()) - 1;
+  for (;;) {
+    std::shared_ptr<const generation> gone;
+    const mutex_lock lock(pool_mutex_);
+    const auto found = std::ranges::find_if(generations_, [&](const auto& held) {
+      return held != now_ && !frames_->keeps(held->table);
+    });
+    old_generations_ = static_cast<std::uint32_t>(generations_.size()) - 1;
+    if (found == generations_.end()) return;
+    gone = std::move(*found);
+    generations_.erase(found);
+  }
 }
 
 }  // namespace sheaf::inline v0

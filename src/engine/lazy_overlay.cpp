@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <new>
+#include <optional>
 
 #include "engine/generation.hpp"
 #include "engine/lazy_order.hpp"
@@ -105,7 +106,14 @@ status lazy_overlay::fill(const plan_node& node, const plan_operation& op) {
     owned_.push_back({op.page, frame});
     table_[node.slot + page] = index_of(frame);
   }
-  page_runner runner(*plan_, {table_.get(), &frames_, true, nullptr, nullptr});
+  std::optional<page_runner> made;
+  try {
+    made.emplace(*plan_, page_space{table_.get(), &frames_, true, nullptr, nullptr});
+  } catch (const std::bad_alloc&) {
+    return status(status_code::out_of_memory, subsystem::engine,
+                  "no memory to compute a lazy array");
+  }
+  page_runner& runner = *made;
   runner.set_whole(true);
   if (runs_whole(op.kind)) {
     std::unique_ptr<operator_memory> memory;

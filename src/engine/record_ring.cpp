@@ -129,7 +129,7 @@ void record_ring::write(std::uint64_t epoch, const accepted_group& group,
 }
 
 read_conflict record_ring::find_change(std::span<const read_page> pages,
-                                       std::uint64_t since) const noexcept {
+                                       std::uint64_t since) const {
   const auto all = blocks();
   for (auto block = all.rbegin(); block != all.rend(); ++block) {
     const std::size_t used = (*block)->used.load(std::memory_order_acquire);  // see `write`

@@ -103,7 +103,7 @@ class record_ring {
   [[nodiscard]] std::uint64_t complete_since() const noexcept { return complete_since_.load(); }
   /// A change after `since` of one of `pages`, which rise by slot.
   [[nodiscard]] read_conflict find_change(std::span<const read_page> pages,
-                                          std::uint64_t since) const noexcept;
+                                          std::uint64_t since) const;
   /// The record of `epoch`, if it is kept.
   [[nodiscard]] commit_record find(std::uint64_t epoch) const noexcept SHEAF_EXCLUDES(mutex_);
 

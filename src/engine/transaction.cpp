@@ -156,7 +156,7 @@ result<std::uint64_t> transaction::length_of(const array_handle& target, dtype t
 
 std::string transaction::name_of(const array_handle& target) const {
   const model_data& records = edit_ == nullptr ? *base_->declared : edit_->records();
-  return records.owns(target) ? records.name_of(target.id) : "an array of another model";
+  return records.name_to_show(target);
 }
 
 void transaction::write_one(const array_handle& target, dtype type, merge_operator op,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <exception>
+#include <new>
 #include <string>
 
 #include <sheaf/propagate/operator_scope.hpp>
@@ -24,11 +25,15 @@ status too_old(std::uint64_t begin, std::uint64_t known_since) noexcept {
                      static_cast<unsigned long long>(known_since));
 }
 
-/// `, by 'who' (why)` where the winner said so.
-std::string by(const transaction_tag& tag) {
+/// `, by 'who' (why)` where the winner said so, and there is memory to say it.
+std::string by(const transaction_tag& tag) noexcept {
   std::string words;
-  if (!tag.who.empty()) words += ", by '" + std::string(tag.who) + "'";
-  if (!tag.why.empty()) words += " (" + std::string(tag.why) + ")";
+  try {
+    if (!tag.who.empty()) words += ", by '" + std::string(tag.who) + "'";
+    if (!tag.why.empty()) words += " (" + std::string(tag.why) + ")";
+  } catch (const std::bad_alloc&) {
+    // The conflict itself is told all the same.
+  }
   return words;
 }
 
@@ -61,7 +66,12 @@ engine_core::verdict engine_core::judge(const commit_request& member,
   }
   verdict found{.why = judge_graph(member), .is_cut = false};
   if (found.why.is_ok()) found.why = judge_writes(member);
-  if (found.why.is_ok() && member.reads != nullptr) found.why = judge_reads(*member.reads);
+  try {
+    if (found.why.is_ok() && member.reads != nullptr) found.why = judge_reads(*member.reads);
+  } catch (const std::bad_alloc&) {
+    found.why = status(status_code::out_of_memory, subsystem::engine,
+                       "no memory to look at what the transaction read");
+  }
   if (found.why.is_ok() && member.condition != nullptr) found.why = ask(*member.condition);
   return found;
 }

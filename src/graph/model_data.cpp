@@ -1,6 +1,7 @@
 #include <sheaf/graph/model_data.hpp>
 
 #include <charconv>
+#include <new>
 
 #include "model_walk.hpp"
 
@@ -62,15 +63,23 @@ std::string_view model_data::given_name(std::uint32_t array) const noexcept {
   return {characters.data() + found.name_begin, found.name_size};
 }
 
-std::string model_data::name_of(array_id id) const {
+std::string model_data::name_to_show(const array_handle& target) const noexcept {
+  return owns(target) ? name_of(target.id) : "another model's";
+}
+
+std::string model_data::name_of(array_id id) const noexcept {
   const std::uint32_t array = index_of(id);
   if (array >= array_count()) return "no array";
   const array_record& found = arrays[array];
-  if (found.kind == array_kind::hidden) {
-    return name_of(array_id{found.name_begin}) + '#' + std::to_string(found.name_size);
+  try {
+    if (found.kind == array_kind::hidden) {
+      return name_of(array_id{found.name_begin}) + '#' + std::to_string(found.name_size);
+    }
+    if (found.name_size == 0) return '#' + std::to_string(array);
+    return std::string(given_name(array));
+  } catch (const std::bad_alloc&) {
+    return "?";
   }
-  if (found.name_size == 0) return '#' + std::to_string(array);
-  return std::string(given_name(array));
 }
 
 array_id model_data::find(std::string_view name) const noexcept {

@@ -4,12 +4,20 @@
 #include <bit>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "page/copy_lines.hpp"
 
 namespace sheaf::inline v0 {
 
 namespace {
+
+/// Capacity for `count` elements, growing by half at least so that asking often costs little.
+template <class T>
+void ensure_room(std::vector<T>& in, std::uint64_t count) {
+  if (in.capacity() >= count) return;
+  in.reserve(std::max<std::uint64_t>(count, in.capacity() + in.capacity() / 2));
+}
 
 /// Where the system refuses the address space for side tables of 2^32 frames, half is asked for,
 /// down to this many frames.
@@ -32,13 +40,30 @@ void frame_log::clear() noexcept {
 frame_store::frame_store(const frame_store_options& options)
     : slot_count_(options.slot_count),
       history_bytes_max_(options.history_bytes_max),
+      pins_max_(options.pins_max),
       table_(std::make_unique<std::uint32_t[]>(std::max(options.slot_count, 1u))) {
   std::fill_n(table_.get(), slot_count_, none);
+  make_room_for_pins();
+}
+
+/// So that looking at the pins takes no memory. Every old table, and one that is about to become
+/// one, pins an epoch, too.
+void frame_store::make_room_for_pins() {
+  const std::size_t pins = std::size_t{pins_max_} + old_tables_.size() + 1;
+  scanned_.epochs.reserve(pins);
+  // Of the pins of the last look, and of this one; and where only an opening pin protects.
+  buckets_.reserve(2 * (pins + 1));
 }
 
 result<std::unique_ptr<frame_store>> frame_store::create(
     const frame_store_options& options) noexcept {
-  std::unique_ptr<frame_store> store(new frame_store(options));
+  std::unique_ptr<frame_store> store;
+  try {
+    store.reset(new frame_store(options));
+  } catch (const std::bad_alloc&) {
+    return make_status(status_code::out_of_memory, subsystem::page,
+                       "no memory for a page table", "%u pages", options.slot_count);
+  }
   for (unsigned size = 0; size < page_class_count; ++size) {
     std::uint64_t frames = std::uint64_t{1} << 32;
     auto arena = virtual_arena::reserve(frames * sizeof(frame_meta), arena_backing::small);
@@ -156,6 +181,7 @@ status frame_store::reserve(const frame_demand& demand,
   }
   try {
     for (frame_log* log : logs) log->swaps.reserve(pages);
+    make_room(pages + next_.buried_count);
   } catch (const std::bad_alloc&) {
     runs_.put_back();
     return make_status(status_code::out_of_memory, subsystem::page,
@@ -180,6 +206,15 @@ status frame_store::reserve(const frame_demand& demand,
     reserved_[size] = count;
   }
   return {};
+}
+
+/// So that nothing takes memory once `pages` more pages were superseded, until the next call: each
+/// superseded page is kept, becomes a spare, or goes to limbo with the spare it has.
+void frame_store::make_room(std::uint64_t pages) {
+  const std::uint64_t superseded = kept_count_ + pages;
+  ensure_room(kept_, superseded);
+  ensure_room(to_spare_, superseded);
+  ensure_room(limbo_, limbo_.size() + 2 * superseded);
 }
 
 void frame_store::settle_log(const frame_log& log) noexcept {
@@ -307,14 +342,23 @@ void frame_store::end_commit(std::span<frame_log* const> logs, const pin_registr
 void frame_store::reclaim(const pin_registry& pins) noexcept {
   if (buckets_.empty() && limbo_.empty() && old_tables_.empty()) return;
   scan_all(pins);
-  moving_.clear();
-  std::erase_if(buckets_, [&](bucket& held) {
+  std::uint32_t moving = none;
+  std::erase_if(buckets_, [&](const bucket& held) {
     const bool alive = held.pin != 0 && std::binary_search(scanned_.epochs.begin(),
                                                            scanned_.epochs.end(), held.pin);
-    if (!alive) moving_.insert(moving_.end(), held.swaps.begin(), held.swaps.end());
-    return !alive;
+    if (alive) return false;
+    std::uint32_t last = held.first;
+    while (kept_[last].next != none) last = kept_[last].next;
+    kept_[last].next = std::exchange(moving, held.first);
+    return true;
   });
-  for (const frame_swap& swap : moving_) sort_out(swap, scanned_, false, false);
+  while (moving != none) {
+    const frame_swap swap = kept_[moving].swap;
+    const std::uint32_t freed = std::exchange(moving, kept_[moving].next);
+    kept_[freed].next = std::exchange(free_kept_, freed);
+    --kept_count_;
+    sort_out(swap, scanned_, false, false);
+  }
   release_unlinked(pins);
 }
 
@@ -344,8 +388,18 @@ bool frame_store::can_be_run_spare(const frame_swap& swap) const noexcept {
 void frame_store::keep(const frame_swap& swap, std::uint64_t pin) {
   auto place = std::lower_bound(buckets_.begin(), buckets_.end(), pin,
                                 [](const bucket& b, std::uint64_t key) { return b.pin < key; });
-  if (place == buckets_.end() || place->pin != pin) place = buckets_.insert(place, bucket{pin, {}});
-  place->swaps.push_back(swap);
+  if (place == buckets_.end() || place->pin != pin) {
+    place = buckets_.insert(place, bucket{pin, none});
+  }
+  std::uint32_t node = free_kept_;
+  if (node == none) {
+    node = static_cast<std::uint32_t>(kept_.size());
+    kept_.push_back({});
+  } else {
+    free_kept_ = kept_[node].next;
+  }
+  kept_[node] = {swap, std::exchange(place->first, node)};
+  ++kept_count_;
 }
 
 /// What names a superseded frame: the link of the version after it, or its grave.

@@ -88,6 +88,9 @@ status frame_store::prepare_table(const table_change& change, std::uint64_t epoc
   graves_.reserve(graves);
   free_graves_.reserve(graves);
   old_tables_.reserve(old_tables_.size() + 1);
+  make_room_for_pins();
+  for (const page_run& run : change.buried) next_.buried_count += run.count;
+  make_room(next_.buried_count);
   next_.before = std::make_unique<std::uint32_t[]>(std::max(change.slot_count, 1u));
   std::fill_n(next_.before.get(), change.slot_count, none);
   for (const slot_run& run : change.kept) {
@@ -155,7 +158,8 @@ void frame_store::retire_table(std::uint64_t first, const pin_registry& pins) no
     if (run.slot == none) runs_.move(run, none, *allocator_);
   }
   for (bucket& held : buckets_) {
-    for (frame_swap& swap : held.swaps) {
+    for (std::uint32_t node = held.first; node != none; node = kept_[node].next) {
+      frame_swap& swap = kept_[node].swap;
       if (swap.buried) continue;
       swap.buried = next_.is_buried[swap.slot];
       swap.slot = next_.place[swap.slot];

@@ -111,6 +111,7 @@ executor::state::state(std::shared_ptr<const resolved_plan> resolved,
     logs_.push_back(&runners_.back()->log());
   }
   if (threads > 1) pool_.emplace(threads);
+  tallies_.resize(threads);
   for (const std::vector<std::uint32_t>& nodes : schedule_->pushed_only) {
     for (const std::uint32_t index : nodes) {
       const plan_operation& op = graph_.operation_of(graph_.nodes[index]);
@@ -297,14 +298,14 @@ void executor::state::run_parallel(const plan_level& level, std::uint32_t begin,
     const plan_level* level;
     std::uint32_t begin, end;
     direction how;
-    std::vector<level_tally> tallies;
     // oneTBB orders the ranges between the call and its return; these say it where thread sanitizer
     // sees it, which cannot look into oneTBB.
     std::atomic<std::uint32_t> begun{0};
     std::atomic<std::uint32_t> ended{0};
   };
   if (begin >= end) return;
-  job shared{this, &level, begin, end, how, std::vector<level_tally>(runners_.size())};
+  std::ranges::fill(tallies_, level_tally{});
+  job shared{this, &level, begin, end, how};
   shared.begun.store(1, std::memory_order_release);  // pairs with the load of each range
   const std::uint32_t first_word = begin >> 6;
   const std::uint32_t last_word = ((end - 1) >> 6) + 1;
@@ -317,11 +318,11 @@ void executor::state::run_parallel(const plan_level& level, std::uint32_t begin,
                mine.self->run_range(*mine.self->runners_[worker], *mine.level,
                                     std::max(first << 6, mine.begin),
                                     std::min(last << 6, mine.end), mine.how,
-                                    mine.tallies[worker]);
+                                    mine.self->tallies_[worker]);
                mine.ended.fetch_add(1, std::memory_order_release);  // pairs with the load below
              });
   (void)shared.ended.load(std::memory_order_acquire);  // pairs with the end of each range
-  for (const level_tally& part : shared.tallies) {
+  for (const level_tally& part : tallies_) {
     tally.pages += part.pages;
     tally.lines += part.lines;
   }

@@ -219,6 +219,7 @@ struct executor::state {
   std::vector<std::unique_ptr<page_runner>> runners_;
   std::vector<frame_log*> logs_;
   work_counters counters_;
+  std::vector<level_tally> tallies_;  ///< one per worker
   std::optional<level_pool> pool_;
 };
 

@@ -47,12 +47,13 @@ status page_runner::run_whole(const plan_node& node, const plan_operation& op,
                               std::unique_ptr<operator_memory>& memory,
                               std::vector<page_lines>& changed) {
   whole_result made;
-  SHEAF_TRY(rules_of(op.kind)->run_whole(*this, node, op, memory, made));
   try {
-    changed.reserve(made.is_all ? op.page_count : made.parts.size());
+    // Room first: an operator whose result cannot be taken over has run in vain.
+    changed.reserve(op.page_count);
+    SHEAF_TRY(rules_of(op.kind)->run_whole(*this, node, op, memory, made));
   } catch (const std::bad_alloc&) {
     return make_status(status_code::out_of_memory, subsystem::propagate,
-                       "no memory to note the changed pages", "array '%s'",
+                       "no memory to run an operator", "array '%s'",
                        name_of_result(node).c_str());
   }
   const auto settle = [&](std::uint32_t page, line_mask lines) {

@@ -173,8 +173,10 @@ struct model_data {
   /// The name given by the host; empty for anonymous and hidden arrays.
   [[nodiscard]] std::string_view given_name(std::uint32_t array) const noexcept;
   /// The name to show: the given one, "#7" for an anonymous array, "total#0" for a hidden one.
-  /// "no array" where `id` is out of range.
-  [[nodiscard]] std::string name_of(array_id id) const;
+  /// "no array" where `id` is out of range, "?" where there is no memory for the name.
+  [[nodiscard]] std::string name_of(array_id id) const noexcept;
+  /// The same of a handle, which may be of another model.
+  [[nodiscard]] std::string name_to_show(const array_handle& target) const noexcept;
   /// The array `name_of` shows as `name`; `no_array` if none. O(1) for given names and "#7", O(n)
   /// for hidden arrays.
   [[nodiscard]] array_id find(std::string_view name) const noexcept;

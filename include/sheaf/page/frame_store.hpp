@@ -46,6 +46,8 @@
 ///     meets every older version it can see. A frame may still change in place under an old table:
 ///     then no pin sees it, and readers walk past it.
 ///  8. A superseded frame is reached from the table, or from its page's grave; never from both.
+///  9. `room-before-change`: whatever may take memory after a commit was published took it before
+///     the commit changed anything (`make_room`).
 ///
 /// Thread safety: `visible` from any thread that holds the pin. The rest belongs to the committer;
 /// `replace` may run on several of its workers at once for different slots, each with its own log.
@@ -76,6 +78,7 @@ struct frame_store_options {
   std::size_t bytes_max = std::size_t{1} << 40;          ///< over all frames
   std::size_t history_bytes_max = std::size_t{1} << 36;  ///< over superseded frames
   std::uint32_t slot_count = 0;
+  std::uint32_t pins_max = 4096;  ///< of the pin registry the commits look at
 };
 
 /// One page that got another frame.
@@ -254,16 +257,22 @@ class frame_store {
   struct next_table {
     std::unique_ptr<std::uint32_t[]> before;
     std::uint32_t slots_before = 0;
+    std::uint64_t buried_count = 0;
     std::uint64_t epoch = 0;
     std::shared_ptr<const table_change> change;
     std::vector<std::uint32_t> place;  ///< by old slot: new slot, or the grave of a buried page
     std::vector<bool> is_buried;       ///< by old slot
     std::vector<std::uint32_t> runs_before;  ///< first slots of contiguous arrays
   };
+  /// A superseded frame that some pin sees, in the list of a bucket or in that of free nodes.
+  struct kept_swap {
+    frame_swap swap;
+    std::uint32_t next;
+  };
   /// Superseded frames whose newest pin is `pin` (0: only an opening pin protects them).
   struct bucket {
     std::uint64_t pin;
-    std::vector<frame_swap> swaps;
+    std::uint32_t first;  ///< of `kept_`
   };
 
   explicit frame_store(const frame_store_options& options);
@@ -281,6 +290,8 @@ class frame_store {
   void move_runs_back() noexcept;
   void scan_all(const pin_registry& pins) noexcept;
   [[nodiscard]] std::uint32_t* link_to(const frame_swap& swap) noexcept;
+  void make_room(std::uint64_t pages);
+  void make_room_for_pins();
   void keep(const frame_swap& swap, std::uint64_t pin);
   void unlink(const frame_swap& swap) noexcept;
   void sort_out(const frame_swap& swap, const pin_view& pins, bool is_new, bool keep_spares);
@@ -299,6 +310,7 @@ class frame_store {
   // Constant after construction.
   std::uint32_t slot_count_;
   std::size_t history_bytes_max_;
+  std::uint32_t pins_max_;
   std::unique_ptr<page_allocator> allocator_;
   virtual_arena meta_arenas_[page_class_count];
   frame_meta* meta_[page_class_count] = {};
@@ -310,9 +322,11 @@ class frame_store {
   std::uint64_t reserved_[page_class_count] = {};
   frame_runs runs_;
   std::vector<bucket> buckets_;             ///< rising by pin
+  std::vector<kept_swap> kept_;
+  std::uint32_t free_kept_ = none;          ///< head of the free nodes of `kept_`
+  std::uint64_t kept_count_ = 0;            ///< nodes in use
   std::vector<frame_swap> to_spare_;        ///< unlinked, to become spares
   std::vector<limbo_frame> limbo_;          ///< unlinked, to be freed
-  std::vector<frame_swap> moving_;          ///< scratch of `reclaim`
   pin_view scanned_;                        ///< with the last epochs of old tables
   std::vector<old_table> old_tables_;       ///< rising by epoch
   next_table next_;
