@@ -50,10 +50,13 @@ std::function<status()> commit_of(world& in, std::uint64_t seed) {
   return [txn] { return status_of(std::move(*txn).commit()); };
 }
 
-const std::vector<scenario>& scenarios() {
-  static const auto nothing = [](world&, extras&) {};
-  static const std::vector<scenario> all{
+std::vector<scenario> scenarios_of_the_engine() {
+  const auto nothing = [](world&, extras&) {};
+  return {
       {"a first commit", nothing, [](world& w, extras&) { return commit_of(w, 1); }},
+      {"a first commit under a snapshot",
+       [](world& w, extras& kept) { kept.snapshots.push_back(w.desk.snapshot()); },
+       [](world& w, extras&) { return commit_of(w, 1); }},
       {"a commit under snapshots",
        [](world& w, extras& kept) {
          for (std::uint64_t i = 1; i <= 3; ++i) {
@@ -87,6 +90,26 @@ const std::vector<scenario>& scenarios() {
            return status_of(std::move(*txn).commit_for(std::chrono::nanoseconds(0)).wait());
          };
        }},
+      {"a change of the graph under snapshots",
+       [](world& w, extras& kept) {
+         kept.snapshots.push_back(w.desk.snapshot());
+         write_and_commit(w, 10);
+         kept.snapshots.push_back(w.desk.snapshot());
+       },
+       [](world& w, extras&) -> std::function<status()> {
+         auto txn = std::make_shared<transaction>(w.desk.begin());
+         const auto shown = w.shown;
+         (void)w.add(txn->graph(), "added.", w.y);
+         w.shown = shown;
+         w.write(*txn, 11);
+         return [txn] { return status_of(std::move(*txn).commit()); };
+       },
+       true},
+  };
+}
+
+std::vector<scenario> scenarios_of_forks() {
+  return {
       {"a commit in a fork",
        [](world& w, extras& kept) {
          kept.forks.push_back(w.desk.fork());
@@ -114,23 +137,7 @@ const std::vector<scenario>& scenarios() {
            return done || done.error().code() != status_code::conflict ? status_of(done) : status();
          };
        }},
-      {"a change of the graph under snapshots",
-       [](world& w, extras& kept) {
-         kept.snapshots.push_back(w.desk.snapshot());
-         write_and_commit(w, 10);
-         kept.snapshots.push_back(w.desk.snapshot());
-       },
-       [](world& w, extras&) -> std::function<status()> {
-         auto txn = std::make_shared<transaction>(w.desk.begin());
-         const auto shown = w.shown;
-         (void)w.add(txn->graph(), "added.", w.y);
-         w.shown = shown;
-         w.write(*txn, 11);
-         return [txn] { return status_of(std::move(*txn).commit()); };
-       },
-       true},
   };
-  return all;
 }
 
 /// One try of `call` with the k-th allocation failing. Returns false where there was none.
@@ -192,7 +199,9 @@ class AllocationFailure : public testing::TestWithParam<operator_kind_case> {};
 
 TEST_P(AllocationFailure, AtEveryAllocationOfACallLeavesEverythingAsItWas) {
   const operator_kind_case& kind = GetParam();
-  for (const scenario& how : scenarios()) {
+  std::vector<scenario> all = scenarios_of_the_engine();
+  std::ranges::copy(scenarios_of_forks(), std::back_inserter(all));
+  for (const scenario& how : all) {
     if (how.changes_graph && !kind.may_change_graph) continue;
     sweep(kind, how, {.mode = readers::brief_wait}, shortage::one);
     if (HasFailure()) return;
