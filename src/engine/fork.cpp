@@ -1,5 +1,6 @@
 #include <sheaf/engine/fork.hpp>
 
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -8,6 +9,7 @@
 
 #include "engine/engine_core.hpp"
 #include "engine/fork_core.hpp"
+#include "engine/own_writes.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -30,6 +32,36 @@ result<std::uint64_t> fork_transaction::commit() && {
   return end_with([this](const delta& changes) -> result<std::uint64_t> {
     return target_->commit(changes);
   });
+}
+
+result<view_source> fork_transaction::find(const array_handle& target, dtype type) {
+  if (!error().is_ok()) return error();
+  if (target_ == nullptr) {
+    return status(status_code::closed, subsystem::engine, "the transaction is not open");
+  }
+  auto now = target_->version();
+  if (!now) return now.error();
+  return fork_version::find(*now, target, type);
+}
+
+status fork_transaction::read_element(const array_handle& target, dtype type, std::uint64_t index,
+                                      void* into) {
+  const result<view_source> found = find(target, type);
+  if (!found) return found.error();
+  if (index >= found->length) {
+    return make_status(status_code::out_of_range, subsystem::engine, "no such element",
+                       "%llu of an array of %llu", static_cast<unsigned long long>(index),
+                       static_cast<unsigned long long>(found->length));
+  }
+  const unsigned shift = byte_shift(found->page) - size_shift(type);
+  const std::uint64_t within = index & ((std::uint64_t{1} << shift) - 1);
+  const std::byte* page = found->page_bytes(static_cast<std::uint32_t>(index >> shift));
+  std::memcpy(into, page + (within << size_shift(type)), size_of(type));
+  const plan& graph = *target_->base()->graph().graph;
+  if (graph.is_source(graph.producer_of_array[index_of(target.id)])) {
+    apply_own_writes(changes(), target.id, index, 1, into);
+  }
+  return {};
 }
 
 fork_state::fork_state() noexcept

@@ -126,7 +126,6 @@ std::uint32_t length_follower::dense_payload(const dense_shape& shape) {
 }
 
 void length_follower::follow_gemv(const definition_record& made) {
-  const dense_shape before = data().dense[made.payload];
   const std::uint32_t matrix = operand_array(made, 0);
   const std::uint64_t inner = length_of(operand_array(made, 1));
   if (length_of(matrix) % inner != 0) {
@@ -135,12 +134,12 @@ void length_follower::follow_gemv(const definition_record& made) {
                         "a matrix has no whole number of rows as long as the vector"));
   }
   const std::uint64_t rows = length_of(matrix) / inner;
-  follow_step(made, rows, dense_payload({rows, inner, 1}), inner != before.inner);
+  // A vector of another length changed, and so every row did.
+  follow_step(made, rows, dense_payload({rows, inner, 1}), false);
 }
 
 void length_follower::follow_matmul(const definition_record& made) {
-  const dense_shape before = data().dense[made.payload];
-  const std::uint64_t inner = before.inner;
+  const std::uint64_t inner = data().dense[made.payload].inner;
   for (std::uint32_t which = 0; which < 2; ++which) {
     const std::uint32_t operand = operand_array(made, which);
     if (length_of(operand) % inner == 0) continue;
@@ -159,8 +158,8 @@ void length_follower::follow_matmul(const definition_record& made) {
                              "%llu x %llu in the definition of '%s'", static_cast<ull>(rows),
                              static_cast<ull>(columns), shown(made.result).c_str()));
   }
-  follow_step(made, rows * columns, dense_payload({rows, inner, columns}),
-              columns != before.columns);
+  // Where columns come or go the second operand changed, and so every row did.
+  follow_step(made, rows * columns, dense_payload({rows, inner, columns}), false);
 }
 
 /// It runs whole whenever an operand changed.

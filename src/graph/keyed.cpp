@@ -1,7 +1,5 @@
 #include <sheaf/graph/keyed.hpp>
 
-#include <algorithm>
-#include <bit>
 #include <string>
 
 #include "model_state.hpp"
@@ -10,8 +8,6 @@ namespace sheaf::inline v0 {
 
 namespace {
 
-/// Slots hold row + 1 in 32 bits.
-constexpr std::uint64_t rows_max = std::uint64_t{1} << 31;
 constexpr std::uint32_t key_size_limit = 4096;
 
 }  // namespace
@@ -19,7 +15,7 @@ constexpr std::uint32_t key_size_limit = 4096;
 keyed_arrays model::add_keyed(std::string_view name, std::uint64_t rows,
                               std::uint32_t key_size_max, bool is_bytes) {
   const std::string own(name);
-  if (rows == 0 || rows > rows_max) {
+  if (rows == 0 || rows > keyed_rows_max) {
     state_->note(make_status(status_code::invalid_argument, subsystem::graph,
                              "a keyed source has 1 to 2^31 rows", "%llu of '%s'",
                              static_cast<unsigned long long>(rows), own.c_str()));
@@ -33,9 +29,7 @@ keyed_arrays model::add_keyed(std::string_view name, std::uint64_t rows,
   }
   // An anonymous source has anonymous parts.
   const auto part = [&](const char* suffix) { return own.empty() ? own : own + suffix; };
-  // Half of the slots stay free: two buckets full at once do not happen then.
-  const std::uint64_t slots =
-      std::bit_ceil(std::max<std::uint64_t>(rows * 2, 2 * keyed_bucket_slots));
+  const std::uint64_t slots = keyed_slots_for(rows);
   const std::uint64_t words = is_bytes ? (std::uint64_t{key_size_max} + 7) / 8 : 1;
   keyed_arrays made;
   made.rows = rows;

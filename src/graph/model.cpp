@@ -165,7 +165,8 @@ void set_layout(declaration_state& state, std::uint32_t array, layout wanted) {
                          state.data->name_of(array_id{array}).c_str()));
 }
 
-/// The record of a new array, without a definition and with the default page where none is asked for.
+/// The record of a new array, without a definition and with the default page where none is asked
+/// for.
 array_record undefined(array_kind kind, dtype type, std::uint64_t length,
                        std::optional<page_class> page) noexcept {
   return {.length = length,

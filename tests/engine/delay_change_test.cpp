@@ -189,6 +189,21 @@ TEST_P(DelayOverAChange, ALoopTakesTheLengthOfWhatFeedsIt) {
   (void)mean;
 }
 
+TEST_P(DelayOverAChange, BesideAContiguousArrayHasTheFramesItNeeds) {
+  model m;
+  const auto x = m.source<float>("x", 20'000);
+  const auto before = m.derive("before", delay(x));
+  const auto flat = m.source<float>("flat", 100, {.layout = layout::contiguous});
+  engine e = opened(m, {.mode = GetParam()});
+  for (int round = 1; round < 4; ++round) {
+    set_all(e, x, static_cast<float>(round));
+    change(e, [&](transaction& txn) { txn.graph().source<float>("", 1); });
+    EXPECT_EQ(values_of(e.snapshot(), before)[19'999], static_cast<float>(round));
+  }
+  expect_glued(e);
+  (void)flat;
+}
+
 TEST_P(DelayOverAChange, AFailedChangeMovesNothingOn) {
   bool fails = false;
   model m;

@@ -30,7 +30,10 @@ struct sizes {
   std::uint64_t rows = 7;       ///< of the matrix
   std::uint64_t columns = 3;    ///< of the product
   std::uint64_t vector = 40;    ///< of what the sparse matrix is applied to
-  std::vector<std::uint32_t> starts = {3, 64, 65, 200, 1000};  ///< of segments
+  std::vector<std::uint32_t> starts = {3,  30,  50,  60,  64,  65,  90,   100,  120,
+                                       150, 200, 230, 250, 300, 500, 700, 1000, 1020};
+  std::uint64_t lever = 16;     ///< of the vector of the other matrix
+  std::uint64_t levers = 9;     ///< its rows
 };
 
 /// One array of every kind that follows.
@@ -52,6 +55,9 @@ struct everything {
     add("picked", gather(x, at));
     add_stencils(x, a, of);
     add("by_row", gemv(semiring_id::sum_product, a, row));
+    const auto lever = model.source<float>("lever", of.lever);
+    const auto tall = model.source<float>("tall", of.lever * of.levers);
+    add("turned", gemv(semiring_id::sum_product, tall, lever));
     add("product", matmul(semiring_id::max_plus, a, b, inner));
     std::vector<std::uint32_t> offsets, columns;
     for (std::uint32_t i = 0; i <= 20; ++i) offsets.push_back(i * 3);
@@ -116,7 +122,7 @@ class program {
   void run() {
     everything first(now_, fails_);
     engine_.emplace(opened(first.model, {.mode = mode_}));
-    for (const char* name : {"x", "a", "b", "row", "entries", "vector"}) {
+    for (const char* name : {"x", "a", "b", "row", "lever", "tall", "entries", "vector"}) {
       floats_[name].resize(engine_->find<float>(name)->size());
     }
     indices_.resize(now_.indices);
@@ -170,6 +176,11 @@ class program {
     }
     if (random_.chance(40)) to("a", inner * (now_.rows = other_length(now_.rows, 1, 90)));
     if (random_.chance(30)) to("b", inner * (now_.columns = other_length(now_.columns, 1, 40)));
+    if (random_.chance(40)) {
+      if (random_.chance(50)) now_.levers = other_length(now_.levers, 1, 60);
+      else to("lever", now_.lever = other_length(now_.lever, 1, 100));
+      to("tall", now_.lever * now_.levers);
+    }
     if (random_.chance(30)) to("vector", now_.vector = other_length(now_.vector, 30, 200));
   }
 

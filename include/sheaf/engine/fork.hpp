@@ -56,6 +56,26 @@ class fork_transaction : private transaction {
   using transaction::is_empty;
   using transaction::abort;
 
+  /// Reads one element: a source as the fork has it with the transaction's own writes on top, a
+  /// derived array as the fork has it. Errors: `error()`, those of `fork_state::get`; they do not
+  /// poison the transaction. O(1), and for sources O(own changes of that array).
+  template <element T>
+  [[nodiscard]] result<T> read(const array<T>& target, std::uint64_t index = 0) {
+    T value{};
+    if (const status got = read_element(target.handle(), dtype_of<T>, index, &value);
+        !got.is_ok()) {
+      return got;
+    }
+    return value;
+  }
+  /// The length of `target` in the fork. Errors as `read`.
+  template <element T>
+  [[nodiscard]] result<std::uint64_t> size(const array<T>& target) {
+    const result<view_source> found = find(target.handle(), dtype_of<T>);
+    if (!found) return found.error();
+    return found->length;
+  }
+
   /// Applies the changes to the fork and brings everything derived in it up to date; returns the
   /// fork's new sequence number. On an error nothing changed. The transaction is over either way.
   /// Errors: the first mistake; `closed` where the fork is over; `aborted`; `reentrant`;
@@ -66,6 +86,9 @@ class fork_transaction : private transaction {
  private:
   friend class fork_state;
   explicit fork_transaction(std::shared_ptr<fork_core> target) noexcept;
+  [[nodiscard]] result<view_source> find(const array_handle& target, dtype type);
+  [[nodiscard]] status read_element(const array_handle& target, dtype type, std::uint64_t index,
+                                    void* into);
   std::shared_ptr<fork_core> target_;
 };
 

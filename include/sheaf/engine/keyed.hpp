@@ -7,7 +7,11 @@
 ///     keys into one slot, or one row, both write that slot, or row.
 ///  2. A row that is freed and taken again in one transaction keeps its columns: write them.
 ///
-/// Forks find keys; they are inserted and erased in transactions of the engine.
+/// In a fork the same, in its transactions; merging it conflicts as a transaction would that began
+/// at its base.
+///
+/// A handle goes by the arrays as what is passed in has them: one from before a `resize` serves
+/// after it, one from after it in older snapshots too.
 ///
 /// Thread safety: that of the transaction, snapshot or fork passed in.
 /// Cost: two buckets are read, and one key compared; in a transaction also O(its own changes of
@@ -17,6 +21,9 @@
 
 #include <cstring>
 #include <optional>
+#include <span>
+#include <string>
+#include <vector>
 
 #include <sheaf/engine/fork.hpp>
 #include <sheaf/engine/snapshot.hpp>
@@ -84,6 +91,20 @@ inline std::uint64_t words_per_row(const keyed_arrays& arrays) noexcept {
   return arrays.key_size_max == 0 ? 1 : (arrays.key_size_max + 7) / 8;
 }
 
+/// `arrays` with the lengths that `size` gives.
+template <class Size>
+result<keyed_arrays> seen(const keyed_arrays& arrays, Size&& size) {
+  const result<std::uint64_t> slots = size(arrays.slots);
+  if (!slots) return slots.error();
+  const result<std::uint64_t> rows = size(arrays.used);
+  if (!rows) return rows.error();
+  keyed_arrays out = arrays;
+  out.rows = *rows;
+  out.slots = array<std::uint64_t>({arrays.slots.id(), arrays.slots.handle().model_tag, *slots});
+  out.guards = array<std::uint32_t>({arrays.guards.id(), arrays.guards.handle().model_tag, *slots});
+  return out;
+}
+
 template <class Get>
 result<bool> row_has_key(const keyed_arrays& arrays, std::uint32_t row, const key_words& key,
                          Get&& get) {
@@ -131,13 +152,13 @@ result<key_place> place_of(const keyed_arrays& arrays, const key_words& key, Get
   return place;
 }
 
-template <class Key, class Get>
-result<std::optional<std::uint32_t>> find_key(const keyed<Key>& source, Key key, Get&& get) {
-  const key_words words(key);
-  if (words.is_bytes && words.bytes.size() > source.arrays().key_size_max) {
+template <class Get>
+result<std::optional<std::uint32_t>> find_key(const keyed_arrays& arrays, const key_words& words,
+                                              Get&& get) {
+  if (words.is_bytes && words.bytes.size() > arrays.key_size_max) {
     return std::optional<std::uint32_t>();
   }
-  const result<key_place> place = place_of(source.arrays(), words, get);
+  const result<key_place> place = place_of(arrays, words, get);
   if (!place) return place.error();
   if (!place->is_found) return std::optional<std::uint32_t>();
   return std::optional<std::uint32_t>(place->row);
@@ -202,59 +223,176 @@ result<std::optional<std::uint32_t>> erase_key(const keyed_arrays& arrays, const
   return std::optional<std::uint32_t>(place->row);
 }
 
+template <class Txn>
+concept key_writer = std::same_as<Txn, transaction> || std::same_as<Txn, fork_transaction>;
+
+template <key_writer Txn>
+auto reader_of(Txn& txn) noexcept {
+  return [&txn](const auto& target, std::uint64_t index) {
+    if constexpr (std::same_as<Txn, transaction>) return txn.peek(target, index);
+    else return txn.read(target, index);
+  };
+}
+template <key_writer Txn>
+auto writer_of(Txn& txn) noexcept {
+  return [&txn](const auto& target, std::uint64_t index, auto value) {
+    txn.set(target, {.index = index}, value);
+  };
+}
+template <key_writer Txn>
+result<keyed_arrays> seen_in(Txn& txn, const keyed_arrays& arrays) {
+  return seen(arrays, [&txn](const auto& target) { return txn.size(target); });
+}
+
+/// The keys of `arrays` as one reads them, in rows.
+struct key_table {
+  std::vector<std::uint8_t> used;
+  std::vector<std::uint64_t> keys;
+  std::vector<std::uint32_t> sizes;
+
+  [[nodiscard]] status read(transaction& txn, const keyed_arrays& arrays) {
+    used.resize(arrays.rows);
+    keys.resize(arrays.rows * words_per_row(arrays));
+    if (arrays.key_size_max != 0) sizes.resize(arrays.rows);
+    SHEAF_TRY(txn.read_range(arrays.used, {}, std::span(used)));
+    SHEAF_TRY(txn.read_range(arrays.keys, {}, std::span(keys)));
+    return sizes.empty() ? status() : txn.read_range(arrays.sizes, {}, std::span(sizes));
+  }
+  /// What `key_words::hash` gives for the key of `row`.
+  [[nodiscard]] std::uint64_t hash_of(const keyed_arrays& arrays, std::uint64_t row) const {
+    const std::uint64_t words = words_per_row(arrays);
+    if (sizes.empty()) return key_words(keys[row]).hash();
+    std::string bytes(sizes[row], '\0');
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      bytes[i] = static_cast<char>(keys[row * words + i / 8] >> (i % 8 * 8));
+    }
+    return key_words(std::string_view(bytes)).hash();
+  }
+};
+
+/// Puts a row into the emptier of its two buckets; false where both are full.
+inline bool put_row(std::vector<std::uint64_t>& slots, std::uint32_t row, std::uint64_t hash) {
+  const std::uint64_t buckets = slots.size() / keyed_bucket_slots;
+  std::uint64_t most_free = 0;
+  std::uint64_t best = 0;
+  for (const std::uint64_t bucket : {hash & (buckets - 1), mix_bits(hash + 1) & (buckets - 1)}) {
+    std::uint64_t free = 0;
+    std::uint64_t first = 0;
+    for (std::uint64_t step = 0; step < keyed_bucket_slots; ++step) {
+      const std::uint64_t at = bucket * keyed_bucket_slots +
+                               ((hash >> 20) + step) % keyed_bucket_slots;
+      if (slots[at] == 0 && free++ == 0) first = at;
+    }
+    if (free > most_free) most_free = free, best = first;
+  }
+  if (most_free == 0) return false;
+  slots[best] = slot_of(row, hash);
+  return true;
+}
+
 }  // namespace detail
 
 /// The row of `key` as `from` (a snapshot or a fork) shows it; empty where it has none. Errors as
 /// `snapshot::get`.
 template <class Key, class From>
-  requires(!std::same_as<From, transaction>)
+  requires(!detail::key_writer<From>)
 [[nodiscard]] result<std::optional<std::uint32_t>> find(const From& from, const keyed<Key>& source,
                                                         std::type_identity_t<Key> key) {
-  return detail::find_key(source, key, [&](const auto& target, std::uint64_t index) {
-    return from.get(target, index);
-  });
+  const auto arrays =
+      detail::seen(source.arrays(), [&](const auto& target) -> result<std::uint64_t> {
+        const auto found = from.fetch(target);
+        if (!found) return found.error();
+        return found->size();
+      });
+  if (!arrays) return arrays.error();
+  return detail::find_key(*arrays, detail::key_words(key),
+                          [&](const auto& target, std::uint64_t index) {
+                            return from.get(target, index);
+                          });
 }
 
-/// The same as `txn` sees it, its own inserts and erasures included. Where the transaction is
-/// serializable, a commit in between that inserts or erases the key refuses it.
-template <class Key>
-[[nodiscard]] result<std::optional<std::uint32_t>> find(transaction& txn, const keyed<Key>& source,
+/// The same as `txn`, of an engine or of a fork, sees it: its own inserts and erasures included.
+/// Where the transaction is serializable, a commit in between that inserts or erases the key
+/// refuses it.
+template <class Key, detail::key_writer Txn>
+[[nodiscard]] result<std::optional<std::uint32_t>> find(Txn& txn, const keyed<Key>& source,
                                                         std::type_identity_t<Key> key) {
-  const keyed_arrays& arrays = source.arrays();
+  const auto arrays = detail::seen_in(txn, source.arrays());
+  if (!arrays) return arrays.error();
+  const detail::key_words words(key);
   const result<std::uint32_t> guard =
-      txn.read(arrays.guards, detail::guard_of(arrays, detail::key_words(key).hash()));
+      txn.read(arrays->guards, detail::guard_of(*arrays, words.hash()));
   if (!guard) return guard.error();
-  return detail::find_key(source, key, [&](const auto& target, std::uint64_t index) {
-    return txn.peek(target, index);
-  });
+  return detail::find_key(*arrays, words, detail::reader_of(txn));
 }
 
 /// Gives `key` a row. Errors: `already_exists` naming the row; `too_many` where no row is free;
 /// `invalid_argument` for a key that is too long; those of `transaction::read`. On an error the
 /// transaction is as before.
-template <class Key>
-[[nodiscard]] result<std::uint32_t> insert(transaction& txn, const keyed<Key>& source,
+template <class Key, detail::key_writer Txn>
+[[nodiscard]] result<std::uint32_t> insert(Txn& txn, const keyed<Key>& source,
                                            std::type_identity_t<Key> key) {
-  return detail::insert_key(
-      source.arrays(), detail::key_words(key),
-      [&](const auto& target, std::uint64_t index) { return txn.peek(target, index); },
-      [&](const auto& target, std::uint64_t index, auto value) {
-        txn.set(target, {.index = index}, value);
-      });
+  const auto arrays = detail::seen_in(txn, source.arrays());
+  if (!arrays) return arrays.error();
+  return detail::insert_key(*arrays, detail::key_words(key), detail::reader_of(txn),
+                            detail::writer_of(txn));
 }
 
 /// Takes the row of `key` back and returns it; empty where the key has none. Columns keep what the
 /// row held. Errors: those of `transaction::read`.
-template <class Key>
-[[nodiscard]] result<std::optional<std::uint32_t>> erase(transaction& txn,
-                                                         const keyed<Key>& source,
+template <class Key, detail::key_writer Txn>
+[[nodiscard]] result<std::optional<std::uint32_t>> erase(Txn& txn, const keyed<Key>& source,
                                                          std::type_identity_t<Key> key) {
-  return detail::erase_key(
-      source.arrays(), detail::key_words(key),
-      [&](const auto& target, std::uint64_t index) { return txn.peek(target, index); },
-      [&](const auto& target, std::uint64_t index, auto value) {
-        txn.set(target, {.index = index}, value);
-      });
+  const auto arrays = detail::seen_in(txn, source.arrays());
+  if (!arrays) return arrays.error();
+  return detail::erase_key(*arrays, detail::key_words(key), detail::reader_of(txn),
+                           detail::writer_of(txn));
+}
+
+/// Gives the keyed source another number of rows, in a change of the graph; keys keep theirs.
+/// Columns are arrays of the host's own: resize them in the same transaction. New rows are free
+/// from the next transaction on. Reads all keys, so a commit in between that inserts or erases one
+/// is a `conflict`. Errors: `invalid_argument` where a row past the new end has a key, naming it;
+/// those of `transaction::read_range` and `transaction::resize`. On an error the transaction is
+/// as before, but what `resize` refuses, which poisons it.
+///
+/// Cost: O(rows), and what a change of the graph costs.
+template <class Key>
+[[nodiscard]] result<keyed<Key>> resize(transaction& txn, const keyed<Key>& source,
+                                        std::uint64_t rows) {
+  const auto before = detail::seen_in(txn, source.arrays());
+  if (!before) return before.error();
+  if (rows == 0 || rows > keyed_rows_max) {
+    return make_status(status_code::invalid_argument, subsystem::engine,
+                       "a keyed source has 1 to 2^31 rows", "%llu",
+                       static_cast<unsigned long long>(rows));
+  }
+  detail::key_table table;
+  SHEAF_TRY(table.read(txn, *before));
+  std::vector<std::uint64_t> slots(keyed_slots_for(rows), 0);
+  for (std::uint64_t row = 0; row < before->rows; ++row) {
+    if (table.used[row] == 0) continue;
+    if (row >= rows) {
+      return make_status(status_code::invalid_argument, subsystem::engine,
+                         "a row past the new end of the keyed source has a key",
+                         "row %llu, %llu are to be left", static_cast<unsigned long long>(row),
+                         static_cast<unsigned long long>(rows));
+    }
+    if (!detail::put_row(slots, static_cast<std::uint32_t>(row), table.hash_of(*before, row))) {
+      return make_status(status_code::too_many, subsystem::engine,
+                         "both buckets of the key are full", "the key of row %llu",
+                         static_cast<unsigned long long>(row));
+    }
+  }
+  keyed_arrays made = *before;
+  made.rows = rows;
+  made.slots = txn.resize(before->slots, slots.size());
+  made.guards = txn.resize(before->guards, slots.size());
+  made.used = txn.resize(before->used, rows);
+  made.keys = txn.resize(before->keys, rows * detail::words_per_row(made));
+  if (made.key_size_max != 0) made.sizes = txn.resize(before->sizes, rows);
+  txn.range(made.slots, {}, std::span<const std::uint64_t>(slots));
+  return keyed<Key>(made);
 }
 
 }  // namespace sheaf::inline v0

@@ -244,6 +244,8 @@ class transaction {
   void abort() noexcept;
 
  protected:
+  /// What it changes so far.
+  [[nodiscard]] const delta& changes() const noexcept { return delta_; }
   /// Writes from now on go to `base`, a graph of `core`, and not to the newest one.
   void write_to(std::shared_ptr<engine_core> core,
                 std::shared_ptr<const generation> base) noexcept;

@@ -28,6 +28,8 @@
 /// Thread safety: values.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <concepts>
 #include <cstdint>
 #include <string_view>
@@ -37,6 +39,13 @@
 namespace sheaf::inline v0 {
 
 inline constexpr std::uint64_t keyed_bucket_slots = 16;
+/// Slots hold row + 1 in 32 bits.
+inline constexpr std::uint64_t keyed_rows_max = std::uint64_t{1} << 31;
+
+/// Slots of `rows` rows. Half of them stay free: two buckets full at once do not happen then.
+[[nodiscard]] constexpr std::uint64_t keyed_slots_for(std::uint64_t rows) noexcept {
+  return std::bit_ceil(std::max<std::uint64_t>(rows * 2, 2 * keyed_bucket_slots));
+}
 
 /// The arrays of a keyed source.
 struct keyed_arrays {
