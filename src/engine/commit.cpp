@@ -4,8 +4,31 @@
 #include "engine/engine_core.hpp"
 #include "engine/graph_change.hpp"
 #include "engine/piece_pages.hpp"
+#include "propagate/pace.hpp"
 
 namespace sheaf::inline v0 {
+
+namespace {
+
+/// Elements applied between two looks at the clock at least: a page of a range, and so few of a
+/// scatter that each may miss the cache.
+constexpr std::uint64_t range_part = 1024;
+constexpr std::uint64_t scatter_part = 64;
+
+/// Elements of `whole` from the `from`th on; of lines, all.
+delta_piece part_of(const delta_piece& whole, std::uint64_t from) noexcept {
+  if (whole.kind == piece_kind::lines) return whole;
+  delta_piece part = whole;
+  part.values = whole.payload() + (from << size_shift(whole.type));
+  const bool is_range = whole.kind == piece_kind::range;
+  part.count = std::min(whole.count - from, is_range ? range_part : scatter_part);
+  if (is_range) part.first = whole.first + from;
+  else if (whole.kind == piece_kind::scatter32) part.columns = whole.indices32() + from;
+  else part.columns = whole.indices64() + from;
+  return part;
+}
+
+}  // namespace
 
 /// Room in `touched_` for every page the group may write to, before anything changes.
 status engine_core::make_room(const accepted_group& group) {
@@ -83,21 +106,40 @@ void engine_core::mark_pieces(const delta& changes) {
 }
 
 void engine_core::apply_pieces(const delta& changes) {
-  for (const delta_piece& piece : changes.pieces()) {
-    const std::uint32_t index = now_->source_index(piece.array);
-    const plan_source& source = now_->graph->sources[index];
-    touch_context context{this, index};
-    const unsigned frame_shift = byte_shift(source.page);
-    const scatter_target target{frames_->frames() + source.slot,
-                                frames_->base(source.page),
-                                frame_shift - size_shift(source.type),
-                                frame_shift,
-                                now_->runner->masks() + source.slot,
-                                now_->touched_bits.get() + now_->touched_begin[index],
-                                &context,
-                                touch};
-    apply(*apply_, target, piece);
+  for (const delta_piece& piece : changes.pieces()) apply_piece(piece);
+}
+
+void engine_core::apply_piece(const delta_piece& piece) {
+  const std::uint32_t index = now_->source_index(piece.array);
+  const plan_source& source = now_->graph->sources[index];
+  touch_context context{this, index};
+  const unsigned frame_shift = byte_shift(source.page);
+  const scatter_target target{frames_->frames() + source.slot,
+                              frames_->base(source.page),
+                              frame_shift - size_shift(source.type),
+                              frame_shift,
+                              now_->runner->masks() + source.slot,
+                              now_->touched_bits.get() + now_->touched_begin[index],
+                              &context,
+                              touch};
+  apply(*apply_, target, piece);
+}
+
+/// Goes on where it stopped; true once all of it is applied.
+bool engine_core::apply_until(const delta& changes, pace& with) {
+  const auto pieces = changes.pieces();
+  for (; epoch_.piece < pieces.size(); ++epoch_.piece, epoch_.element = 0) {
+    const delta_piece& whole = pieces[epoch_.piece];
+    with.change();
+    while (epoch_.element < whole.count) {
+      if (with.is_over()) return false;
+      const delta_piece part = part_of(whole, epoch_.element);
+      apply_piece(part);
+      epoch_.element += part.count;
+      (void)with.spent(part.count);
+    }
   }
+  return true;
 }
 
 void engine_core::touch(void* context, std::uint32_t page) {

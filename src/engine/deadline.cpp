@@ -1,6 +1,7 @@
 /// \file
-/// Commits with a time budget: begun by the thread that asked, stopped between two pages when the
-/// budget has passed, and brought to their end by a finisher (deferred_commit.hpp).
+/// Commits with a time budget: begun by the thread that asked, stopped between two parts of the
+/// changes or two pages when the budget has passed, and brought to their end by a finisher
+/// (deferred_commit.hpp).
 ///
 /// A commit that finds others ahead of it goes through the queue like any other, on another
 /// finisher's thread; so does one that changes the graph, which is not stopped half way. The asking
@@ -16,6 +17,7 @@
 
 #include "engine/deferred_commit.hpp"
 #include "engine/engine_core.hpp"
+#include "propagate/pace.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -72,16 +74,14 @@ progress engine_core::begin_deferred(deferred_commit& commit, clock::time_point 
     publish_nothing_new(group);
   } else {
     group.add(commit.request);
-    if (const status begun = start_epoch(group, true); !begun.is_ok()) {
+    if (const status begun = prepare_epoch(group, true); !begun.is_ok()) {
       refuse(commit.request, begun);
     } else {
       // relaxed: a number, see pending_commit.
       commit.number.store(epoch_.number, std::memory_order_relaxed);
       const clock::time_point stop =
           until - clock::duration(hand_over_time_.load(std::memory_order_relaxed));  // a hint
-      const result<progress> ran = now_->runner->propagate_until(stop);
-      if (!ran || *ran == progress::done) commit.ran = ran ? status() : ran.error();
-      if (!commit.ran || clock::now() + time_to_end() > until) {
+      if (!advance_deferred(commit, stop) || clock::now() + time_to_end() > until) {
         ++suspended_commits_;
         return progress::suspended;
       }
@@ -91,6 +91,21 @@ progress engine_core::begin_deferred(deferred_commit& commit, clock::time_point 
   turn_.unlock();
   commit.finish();
   return progress::done;
+}
+
+/// Applies and propagates until `until`; true once that has ended, well or not: see `ran`.
+bool engine_core::advance_deferred(deferred_commit& commit, clock::time_point until) {
+  if (!epoch_.is_applied) {
+    pace with(until);
+    if (!apply_until(*commit.request.changes, with)) return false;
+    accepted_group group;
+    group.add(commit.request);
+    note_applied(group);
+  }
+  const result<progress> ran = now_->runner->propagate_until(until);
+  if (ran && *ran == progress::suspended) return false;
+  commit.ran = ran ? status() : ran.error();
+  return true;
 }
 
 std::uint64_t engine_core::replaced_pages() const noexcept {
@@ -124,10 +139,7 @@ void engine_core::conclude_deferred(deferred_commit& commit) {
 /// On a finisher's thread. The turn is the one `begin_deferred` left taken.
 void engine_core::resume_deferred(void* context, std::shared_ptr<deferred_commit> commit) {
   engine_core& core = *static_cast<engine_core*>(context);
-  if (!commit->ran) {
-    const result<progress> ran = core.now_->runner->propagate_until(clock::time_point::max());
-    commit->ran = ran ? status() : ran.error();
-  }
+  if (!commit->ran) (void)core.advance_deferred(*commit, clock::time_point::max());
   core.conclude_deferred(*commit);
   core.turn_.unlock();
   commit->finish();

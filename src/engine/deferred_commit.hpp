@@ -6,8 +6,8 @@
 /// | state     | it is                                                      | goes on to        |
 /// |-----------|------------------------------------------------------------|-------------------|
 /// | begun     | run by the thread that asked, which holds the turn         | done, suspended   |
-/// | suspended | between two pages or marks of its propagation, or behind   | done              |
-/// |           | it, before its epoch ends; a finisher has it               |                   |
+/// | suspended | its changes partly applied, or between two pages or marks  | done              |
+/// |           | of its propagation, or behind it; a finisher has it        |                   |
 /// | queued    | behind other commits; a finisher commits it in its order   | done              |
 /// | done      | decided, its outcome written                               |                   |
 ///

@@ -44,6 +44,7 @@ namespace sheaf::inline v0 {
 
 struct fork_base;
 struct graph_change;
+class pace;
 
 class engine_core : public std::enable_shared_from_this<engine_core> {
  public:
@@ -171,14 +172,19 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   [[nodiscard]] status commit_under_pressure(const accepted_group& group, const status& refused)
       SHEAF_REQUIRES(turn_);
   void tell_oldest_reader() noexcept SHEAF_REQUIRES(turn_);
-  [[nodiscard]] status start_epoch(const accepted_group& group, bool keeps_readers)
+  [[nodiscard]] status start_epoch(const accepted_group& group) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] status prepare_epoch(const accepted_group& group, bool keeps_readers)
       SHEAF_REQUIRES(turn_);
+  void note_applied(const accepted_group& group) SHEAF_REQUIRES(turn_);
   void undo_epoch() SHEAF_REQUIRES(turn_);
   void end_epoch(const accepted_group& group) SHEAF_REQUIRES(turn_);
   void publish_nothing_new(const accepted_group& group) SHEAF_REQUIRES(turn_);
   [[nodiscard]] progress begin_deferred(deferred_commit& commit,
                                         std::chrono::steady_clock::time_point until)
       SHEAF_NO_THREAD_SAFETY_ANALYSIS;  // the turn may go to another thread
+  [[nodiscard]] bool advance_deferred(deferred_commit& commit,
+                                      std::chrono::steady_clock::time_point until)
+      SHEAF_REQUIRES(turn_);
   void conclude_deferred(deferred_commit& commit) SHEAF_REQUIRES(turn_);
   [[nodiscard]] std::uint64_t replaced_pages() const noexcept SHEAF_REQUIRES(turn_);
   [[nodiscard]] std::chrono::nanoseconds time_to_end() const noexcept SHEAF_REQUIRES(turn_);
@@ -210,6 +216,8 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
       SHEAF_REQUIRES(turn_);
   void mark_pieces(const delta& changes) SHEAF_REQUIRES(turn_);
   void apply_pieces(const delta& changes) SHEAF_REQUIRES(turn_);
+  void apply_piece(const delta_piece& piece) SHEAF_REQUIRES(turn_);
+  [[nodiscard]] bool apply_until(const delta& changes, pace& with) SHEAF_REQUIRES(turn_);
   void mark_touched() SHEAF_REQUIRES(turn_);
   static void touch(void* context, std::uint32_t page);
   [[nodiscard]] status inside_operator() const noexcept;
@@ -241,6 +249,10 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
     std::uint64_t newest_pinned = 0;
     bool can_fail = false;
     bool changes_in_place = false;
+    // What of the changes is applied, where that can be stopped.
+    std::size_t piece = 0;
+    std::uint64_t element = 0;
+    bool is_applied = false;
   };
 
   // Of who has the turn (frames_ too, but for `visible`).

@@ -137,7 +137,7 @@ status engine_core::commit_once(const accepted_group& group) {
     publish_nothing_new(group);
     return {};
   }
-  SHEAF_TRY(start_epoch(group, false));
+  SHEAF_TRY(start_epoch(group));
   if (const status ran = now_->runner->propagate(); !ran.is_ok()) {
     undo_epoch();
     return ran;
@@ -147,7 +147,15 @@ status engine_core::commit_once(const accepted_group& group) {
 }
 
 /// Up to the levels: frames reserved, deltas applied. On an error nothing changed.
-status engine_core::start_epoch(const accepted_group& group, bool keeps_readers) {
+status engine_core::start_epoch(const accepted_group& group) {
+  SHEAF_TRY(prepare_epoch(group, false));
+  for (const commit_request& member : group) apply_pieces(*member.changes);
+  note_applied(group);
+  return {};
+}
+
+/// Up to the first change: frames reserved. On an error nothing changed.
+status engine_core::prepare_epoch(const accepted_group& group, bool keeps_readers) {
   SHEAF_TRY(make_room(group));
   const std::uint64_t before = published();
   epoch_ = {.number = ++next_epoch_, .can_fail = can_fail(group)};
@@ -170,10 +178,14 @@ status engine_core::start_epoch(const accepted_group& group, bool keeps_readers)
   touched_.clear();
   const status moved = now_->runner->move_delays(delays_);
   SHEAF_ASSERT(moved.is_ok(), "built-in-operators-cannot-fail");
-  for (const commit_request& member : group) apply_pieces(*member.changes);
+  return {};
+}
+
+/// After all of the group is applied: what it changed is marked.
+void engine_core::note_applied(const accepted_group& group) {
   mark_touched();
   for (const commit_request& member : group) now_->runner->note_written(*member.changes);
-  return {};
+  epoch_.is_applied = true;
 }
 
 /// After a level failed: everything as before `start_epoch`, but the number.

@@ -205,6 +205,64 @@ TEST(Deadline, WhereverInAFanOutItStopsTheBitsAreThoseOfACommitWithoutABudget) {
   }
 }
 
+/// Ranges, scattered elements of both kinds and lines, several on the same elements and in an order
+/// that matters to the bits.
+void write_all_kinds(transaction& txn, const array<float>& target, float value) {
+  constexpr std::uint64_t count = 60'000;
+  std::vector<float> values(count);
+  std::vector<std::uint32_t> indices(count);
+  std::vector<std::uint64_t> wide(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    values[i] = value + 0.1f * static_cast<float>(i % 977);
+    indices[i] = static_cast<std::uint32_t>(i * 40'503ull % target.size());
+    wide[i] = i * 9'973ull % target.size();
+  }
+  txn.range(target, {.index = 33}, values, merge_operator::add);
+  txn.scatter(target, indices, values, merge_operator::add);
+  txn.scatter(target, wide, values);
+  for (std::uint32_t page = 0; page < 100; ++page) {
+    const std::uint64_t elements[] = {0xf0f0, 0x0ff0};
+    txn.lines(target, page, line_mask{0b101}, elements,
+              std::as_bytes(std::span(values).subspan(page, 32)), merge_operator::add);
+  }
+  txn.range(target, {.index = 1000}, values, merge_operator::add);
+}
+
+TEST(Deadline, StoppedWhileChangesAreAppliedItGoesOnInTheirOrderOrTakesThemBack) {
+  model declared;
+  std::atomic<bool> fails{false};
+  const auto source = declared.source<float>("source", 1 << 17);
+  const auto top = declared.derive("top", source * 2.0f);
+  const auto hosted = declared.derive_host<float>("hosted", 1, {top}, [&](host_call& call) {
+    call.result<float>()[0] = call.operand<float>(0)[0];
+    return fails ? status(status_code::invalid_argument, subsystem::engine, "told to") : status();
+  });
+  engine desk = opened(declared);
+  engine plain = opened(declared);
+  for (engine* each : {&desk, &plain}) set_all(*each, source, 0.3f);
+  for (int round = 1; round <= 60; ++round) {
+    const auto before = image_of(desk, source, top, hosted);
+    fails = round % 3 == 0;
+    auto txn = desk.begin();
+    write_all_kinds(txn, source, static_cast<float>(round));
+    const auto done = std::move(txn).commit_for(5us * round).wait();
+    if (fails) {
+      expect_status(done, status_code::operator_failed, {"hosted", "told to"});
+      ASSERT_EQ(image_of(desk, source, top, hosted), before) << "round " << round;
+      continue;
+    }
+    ASSERT_TRUE(done) << done.error().message();
+    auto same = plain.begin();
+    write_all_kinds(same, source, static_cast<float>(round));
+    ASSERT_TRUE(std::move(same).commit());
+    ASSERT_EQ(image_of(desk, source, top, hosted), image_of(plain, source, top, hosted))
+        << "round " << round;
+  }
+  EXPECT_GT(desk.stats().suspended_commits, 30u);
+  fails = false;
+  expect_glued(desk);
+}
+
 TEST(Deadline, DroppingTheHandleDropsNoCommitAndClosingWaitsForIt) {
   tower t(24);
   (void)t.changing_all(2.0f).commit_for(0us);

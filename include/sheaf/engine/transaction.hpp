@@ -234,11 +234,11 @@ class transaction {
                         }});
   }
   /// As `commit`, but returns once `budget` has passed, whatever state the commit is in: what comes
-  /// back is done, or tells the outcome later (pending_commit.hpp). The propagation is stopped
-  /// between two pages, so the budget is passed by a few microseconds, by one page of one operator,
-  /// or by one call of a host function; applying the changes themselves is not stopped. Pages
-  /// change as under an open snapshot, in frames of their own. Borrowed spans stay alive until it
-  /// is done. The first call starts two threads of the engine.
+  /// back is done, or tells the outcome later (pending_commit.hpp). The changes are applied in
+  /// parts, the propagation is stopped between two pages or marks, so the budget is passed by a few
+  /// microseconds, by one page of one operator, or by one call of a host function. Pages change
+  /// as under an open snapshot, in frames of their own. Borrowed spans stay alive until it is done.
+  /// The first call starts two threads of the engine.
   [[nodiscard]] pending_commit commit_for(std::chrono::nanoseconds budget) &&;
   /// Drops the changes. A later commit gets `aborted`.
   void abort() noexcept;
