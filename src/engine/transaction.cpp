@@ -264,13 +264,18 @@ result<epoch> transaction::commit_when(const commit_condition& when) {
 
 std::optional<epoch> transaction::prepare(commit_request& request) noexcept {
   request.changes = &delta_;
-  request.edit = edit_.get();
+  // A look at the graph is no edit of it.
+  const bool is_edited = edit_ != nullptr && &edit_->records() != base_->declared.get();
+  request.edit = is_edited ? edit_.get() : nullptr;
   request.base = base_.get();
   request.begin_epoch = begin_epoch_;
   if (state_ == nullptr) return std::nullopt;
   state_->pin = pin_share();  // its epoch is enough from here on
   read_set& reads = state_->reads;
-  if (!reads.is_empty() && is_empty() && request.condition == nullptr) return epoch{reads.epoch};
+  const bool changes_nothing = delta_.is_empty() && !is_edited;
+  if (!reads.is_empty() && changes_nothing && request.condition == nullptr) {
+    return epoch{reads.epoch};
+  }
   if (!reads.is_empty() && state_->level == isolation::serializable) {
     reads.settle();
     request.reads = &reads;

@@ -61,6 +61,8 @@ struct declaration_state {
   std::uint32_t admit_redefinition(const array_handle& target, dtype type);
   /// Takes an array's definition and its inner arrays away.
   void take_back(std::uint32_t array);
+  /// True where a definition reads `array`. O(definitions).
+  bool has_reader(std::uint32_t array) const;
   /// Marks an array as dropped, without a look at who reads it.
   void bury(std::uint32_t array);
   /// Notes that `array` had `before` elements: what reads it has to follow.

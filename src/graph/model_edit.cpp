@@ -28,6 +28,15 @@ std::uint32_t declaration_state::admit_edit(const array_handle& target, const ch
   return no_index;
 }
 
+bool declaration_state::has_reader(std::uint32_t array) const {
+  return std::ranges::any_of(data->definitions, [&](const definition_record& made) {
+    bool reads = false;
+    if (made.result == no_index) return false;
+    for_each_operand(*data, made, [&](std::uint32_t operand) { reads |= operand == array; });
+    return reads;
+  });
+}
+
 void declaration_state::take_back(std::uint32_t array) {
   data->forward_declared = true;
   for (auto at = std::ranges::find(stuck, array); at != stuck.end();
@@ -38,16 +47,22 @@ void declaration_state::take_back(std::uint32_t array) {
   const std::uint32_t definition = data->arrays[array].definition;
   data->arrays[array].definition = no_definition;
   if (definition >= refused_definition) return;
+  const operator_kind kind = data->definitions[definition].kind;
+  data->definitions[definition].result = no_index;
+  has_gaps = true;
   std::vector<std::uint32_t> inner;
   for_each_operand(*data, data->definitions[definition], [&](std::uint32_t operand) {
     const array_record& read = data->arrays[operand];
     const std::uint32_t owner =
         data->arrays[array].kind == array_kind::hidden ? data->arrays[array].name_begin : array;
-    const bool is_inner = read.name_begin == owner || read.name_begin == array;
-    if (read.kind == array_kind::hidden && is_inner) inner.push_back(operand);
+    if (read.kind != array_kind::hidden) return;
+    // The rows of a fixpoint of several arrays belong to all of them, and their bases to the rows.
+    const bool is_inner = kind == operator_kind::slice      ? !has_reader(operand)
+                          : kind == operator_kind::fixpoint ? true
+                                                            : read.name_begin == owner ||
+                                                                  read.name_begin == array;
+    if (is_inner) inner.push_back(operand);
   });
-  data->definitions[definition].result = no_index;
-  has_gaps = true;
   for (const std::uint32_t hidden : inner) {
     if (data->arrays[hidden].kind == array_kind::hidden) bury(hidden);
   }

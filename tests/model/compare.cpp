@@ -110,6 +110,12 @@ void compare_all(const sheaf::snapshot& now, const std::vector<array_recipe>& ar
                  const std::vector<column>& expected, dice& random) {
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     sheaf::visit_dtype(arrays[i].type, [&]<class T>(std::type_identity<T>) {
+      if (arrays[i].form == array_form::dropped) {
+        const auto gone = now.fetch(array<T>(handles[i].handle()));
+        require(!gone && gone.error().code() == status_code::unknown_array,
+                "a read of the dropped array '" + arrays[i].name + "'");
+        return;
+      }
       compare_one<T>(now, arrays[i], array<T>(handles[i].handle()), expected[i], random);
     });
   }
@@ -119,6 +125,7 @@ void check_bad_reads(const sheaf::snapshot& now, const std::vector<array_recipe>
                      const std::vector<sheaf::any_array>& handles,
                      const sheaf::any_array& foreign, dice& random) {
   const std::size_t index = random.below(arrays.size());
+  if (arrays[index].form == array_form::dropped) return;
   const sheaf::array_handle& handle = handles[index].handle();
   sheaf::visit_dtype(arrays[index].type, [&]<class T>(std::type_identity<T>) {
     using other = std::conditional_t<std::is_same_v<T, float>, std::int32_t, float>;

@@ -80,5 +80,59 @@ TEST(Found, CountingReachedPagesCountsWhatIndexesADerivedArray) {
   EXPECT_EQ(before.get(far).value(), 0u);
 }
 
+/// What the change before it cut off is not cut off again.
+TEST(Found, ALookAtTheGraphIsNoChangeOfIt) {
+  model declared;
+  const auto a = declared.source<double>("a", 300);
+  auto opened = engine::open(declared);
+  ASSERT_TRUE(opened) << opened.error().message();
+  auto shrinking = opened->begin();
+  (void)shrinking.resize(a, 100);
+  const auto longer = shrinking.resize(a, 300);
+  ASSERT_TRUE(std::move(shrinking).commit());
+  auto writing = opened->begin();
+  writing.set(longer, {.index = 200}, 7.0);
+  ASSERT_TRUE(std::move(writing).commit());
+  auto looking = opened->begin();
+  auto reading = opened->begin();
+  ASSERT_EQ(reading.read(longer, 200).value(), 7.0);
+  reading.set(longer, {.index = 2}, 1.0);
+  ASSERT_TRUE(looking.graph().find<double>("a"));
+  looking.set(longer, {.index = 1}, 1.0);
+  ASSERT_TRUE(std::move(looking).commit());
+  EXPECT_EQ(opened->snapshot().get(longer, 200).value(), 7.0);
+  EXPECT_TRUE(std::move(reading).commit()) << "nothing it read has changed, the graph neither";
+}
+
+/// A group of a fixpoint is one node; it stays while one member does, whichever that is.
+TEST(Found, AGroupOfAFixpointGoesWithItsLastMember) {
+  for (const int order : {0, 1}) {
+    model declared;
+    const auto from = declared.source<std::uint32_t>("from", 40);
+    const auto edge = declared.source<std::uint32_t>("edge", 40);
+    const auto x = declared.declare<std::uint32_t>("x", 40);
+    const auto y = declared.declare<std::uint32_t>("y", 40);
+    const std::vector<fixpoint_term<std::uint32_t>> of_x{{from}, {y}};
+    const std::vector<fixpoint_term<std::uint32_t>> of_y{{edge}, {x}};
+    declared.fixpoint<std::uint32_t>(semiring_id::or_and, {{x, of_x}, {y, of_y}});
+    auto opened = engine::open(declared);
+    ASSERT_TRUE(opened) << opened.error().message();
+    const auto first = order == 0 ? x : y;
+    const auto second = order == 0 ? y : x;
+    auto one = opened->begin();
+    one.graph().drop(first);
+    one.set(from, {.index = 3}, 5);
+    const auto dropped = std::move(one).commit();
+    ASSERT_TRUE(dropped) << dropped.error().message();
+    EXPECT_EQ(opened->snapshot().get(second, 3).value(), 5u);
+    auto rest = opened->begin();
+    rest.graph().drop(second);
+    rest.graph().drop(edge);
+    const auto done = std::move(rest).commit();
+    ASSERT_TRUE(done) << done.error().message();
+    EXPECT_EQ(opened->stats().page_nodes, 1u) << "one source is left";
+  }
+}
+
 }  // namespace
 }  // namespace sheaf

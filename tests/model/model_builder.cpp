@@ -16,20 +16,28 @@ using sheaf::opcode;
 
 class builder {
  public:
-  builder(sheaf::model& model, const std::vector<array_recipe>& recipes, host_switch& hosts)
-      : model_(model), recipes_(recipes), hosts_(hosts), handles_(recipes.size()) {}
+  builder(sheaf::model& model, const std::vector<array_recipe>& recipes, host_switch& hosts,
+          std::vector<sheaf::any_array> handles)
+      : model_(model), recipes_(recipes), hosts_(hosts), handles_(std::move(handles)) {
+    handles_.resize(recipes_.size());
+  }
 
-  std::vector<sheaf::any_array> run() {
-    for (std::uint32_t i = 0; i < recipes_.size(); ++i) {
+  std::vector<sheaf::any_array> again(std::uint32_t index) {
+    redefines_ = true;
+    with_type(index, [&]<class T>() { make<T>(index); });
+    return std::move(handles_);
+  }
+  std::vector<sheaf::any_array> run(std::uint32_t first) {
+    for (std::uint32_t i = first; i < recipes_.size(); ++i) {
       if (recipes_[i].declared_first) with_type(i, [&]<class T>() { declare_first<T>(i); });
     }
-    for (std::uint32_t i = 0; i < recipes_.size(); ++i) {
+    for (std::uint32_t i = first; i < recipes_.size(); ++i) {
       if (!recipes_[i].declared_first) with_type(i, [&]<class T>() { make<T>(i); });
     }
-    for (std::uint32_t i = 0; i < recipes_.size(); ++i) {
+    for (std::uint32_t i = first; i < recipes_.size(); ++i) {
       if (recipes_[i].declared_first) with_type(i, [&]<class T>() { make<T>(i); });
     }
-    return handles_;
+    return std::move(handles_);
   }
 
  private:
@@ -55,7 +63,9 @@ class builder {
   void settle(std::uint32_t index, const sheaf::definition<T>& computed) {
     const array_recipe& recipe = recipes_[index];
     const auto when = recipe.lazy ? sheaf::evaluation::lazy : sheaf::evaluation::eager;
-    if (recipe.declared_first) {
+    if (redefines_) {
+      handles_[index] = model_.redefine(handle<T>(index), computed, when);
+    } else if (recipe.declared_first) {
       model_.define(handle<T>(index), computed, when);
     } else {
       handles_[index] = model_.derive(recipe.name, computed, {.when = when, .page = recipe.page});
@@ -106,6 +116,7 @@ class builder {
       case array_form::circle:
         if (index == recipe.circle->first) circle<T>(recipe);
         break;
+      case array_form::dropped: break;
     }
   }
 
@@ -308,10 +319,23 @@ class builder {
       std::memcpy(to.data(), computed.data(), computed.size());
       return {};
     };
+    if (redefines_) return redefine_host<T>(index, operands, std::move(function));
     const auto when = recipe.lazy ? sheaf::evaluation::lazy : sheaf::evaluation::eager;
     handles_[index] = model_.derive_host<T>(recipe.name, recipe.length, operands,
                                             std::move(function),
                                             {.when = when, .page = recipe.page});
+  }
+  template <element T>
+  void redefine_host(std::uint32_t index, const std::vector<sheaf::any_array>& from,
+                     sheaf::host_function function) {
+    const array<T> target = handle<T>(index);
+    const std::uint64_t length = recipes_[index].length;
+    const auto tell = [&](std::initializer_list<sheaf::any_array> operands) {
+      handles_[index] = model_.redefine_host(target, operands, std::move(function), length);
+    };
+    if (from.size() == 1) tell({from[0]});
+    else if (from.size() == 2) tell({from[0], from[1]});
+    else tell({from[0], from[1], from[2]});
   }
   /// Leaves rubbish behind on its way out.
   template <element T>
@@ -327,6 +351,7 @@ class builder {
   host_switch& hosts_;
   std::vector<sheaf::any_array> handles_;
   std::map<const group_table*, sheaf::segments> segments_;
+  bool redefines_ = false;
 };
 
 }  // namespace
@@ -334,7 +359,19 @@ class builder {
 std::vector<sheaf::any_array> declare_all(sheaf::model& model,
                                           const std::vector<array_recipe>& recipes,
                                           host_switch& hosts) {
-  return builder(model, recipes, hosts).run();
+  return builder(model, recipes, hosts, {}).run(0);
+}
+
+void declare_more(sheaf::model& model, const std::vector<array_recipe>& recipes,
+                  std::vector<sheaf::any_array>& handles, host_switch& hosts) {
+  const auto first = static_cast<std::uint32_t>(handles.size());
+  handles = builder(model, recipes, hosts, handles).run(first);
+}
+
+void redefine_one(sheaf::model& model, const std::vector<array_recipe>& recipes,
+                  std::vector<sheaf::any_array>& handles, std::uint32_t index,
+                  host_switch& hosts) {
+  handles = builder(model, recipes, hosts, handles).again(index);
 }
 
 }  // namespace model_test

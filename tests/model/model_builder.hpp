@@ -21,9 +21,24 @@ struct host_switch {
   std::function<void()> inside;  ///< called by the next host function that runs, once
 };
 
+/// A graph as programs know it: the recipe and the handle of every array by number. Dropped arrays
+/// keep their numbers.
+struct declared_graph {
+  std::vector<array_recipe> arrays;
+  std::vector<sheaf::any_array> handles;
+};
+
 /// The handle of each recipe's array. Host functions refer to `hosts`.
 [[nodiscard]] std::vector<sheaf::any_array> declare_all(sheaf::model& model,
                                                         const std::vector<array_recipe>& recipes,
                                                         host_switch& hosts);
+
+/// Declares recipes [handles.size(), recipes.size()) in a model that has those before them.
+void declare_more(sheaf::model& model, const std::vector<array_recipe>& recipes,
+                  std::vector<sheaf::any_array>& handles, host_switch& hosts);
+/// Redefines array `index` as its recipe says.
+void redefine_one(sheaf::model& model, const std::vector<array_recipe>& recipes,
+                  std::vector<sheaf::any_array>& handles, std::uint32_t index,
+                  host_switch& hosts);
 
 }  // namespace model_test

@@ -41,6 +41,13 @@ void expect_all_covered(const coverage& covered) {
   EXPECT_GT(covered.audits, 0u);
   EXPECT_GT(covered.threads_four, 0u);
   EXPECT_GT(covered.wait_free, 0u);
+  EXPECT_GT(covered.edits.changes, 0u);
+  EXPECT_GT(covered.edits.redefined, 0u);
+  EXPECT_GT(covered.edits.dropped, 0u);
+  EXPECT_GT(covered.edits.unfit, 0u);
+  EXPECT_GT(covered.edits.failed_hosts, 0u);
+  EXPECT_GT(covered.edits.late_conflicts, 0u);
+  EXPECT_GT(covered.edits.late_edits, 0u);
   EXPECT_GT(covered.forks.of_forks, 0u);
   EXPECT_GT(covered.forks.commits, 0u);
   EXPECT_GT(covered.forks.failed_hosts, 0u);

@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <numeric>
+#include <utility>
 
 #include <sheaf/algebra/fold_tree.hpp>
 #include <sheaf/algebra/scalar.hpp>
 #include <sheaf/algebra/scan_order.hpp>
 
 #include "graph/operate.hpp"
+#include "model/graph_rules.hpp"
 #include "model/products.hpp"
 
 namespace model_test {
@@ -246,8 +249,9 @@ column gather_at(const array_recipe& recipe, const std::vector<column>& arrays) 
 
 /// All members at once: from zero, every term again, until nothing changes.
 template <element T>
-void circle(const array_recipe& recipe, std::vector<column>& arrays) {
+std::vector<column> circle(const array_recipe& recipe, const std::vector<column>& arrays) {
   const circle_table& table = *recipe.circle;
+  std::vector<column> into(table.count);
   with_semiring<T>(recipe.semiring, [&]<class S>(S) {
     std::vector<std::vector<T>> rows(
         table.count, std::vector<T>(recipe.length, S::template zero<T>()));
@@ -267,15 +271,16 @@ void circle(const array_recipe& recipe, std::vector<column>& arrays) {
           const T value = values[values.size() == 1 ? 0 : i];
           const T gives =
               term.is_plain ? value : S::times(value, element_from<T>(term.weight_bits));
-          T& into = rows[term.to][i];
-          const T sum = sheaf::canonical(S::plus(into, gives));
-          changed |= sheaf::to_bits(sum) != sheaf::to_bits(into);
-          into = sum;
+          T& value_now = rows[term.to][i];
+          const T sum = sheaf::canonical(S::plus(value_now, gives));
+          changed |= sheaf::to_bits(sum) != sheaf::to_bits(value_now);
+          value_now = sum;
         }
       }
     }
-    for (std::uint32_t k = 0; k < table.count; ++k) arrays[table.first + k] = stored(rows[k]);
+    for (std::uint32_t k = 0; k < table.count; ++k) into[k] = stored(rows[k]);
   });
+  return into;
 }
 
 column host(const array_recipe& recipe, const std::vector<array_recipe>& recipes,
@@ -290,12 +295,16 @@ column host(const array_recipe& recipe, const std::vector<array_recipe>& recipes
   });
 }
 
-void recompute(const std::vector<array_recipe>& recipes, std::vector<column>& arrays) {
-  for (std::size_t i = 0; i < recipes.size(); ++i) {
+/// In `order`, each behind what it reads.
+void recompute(const std::vector<array_recipe>& recipes, std::span<const std::uint32_t> order,
+               std::vector<column>& arrays) {
+  std::map<const circle_table*, std::vector<column>> circles;
+  for (const std::uint32_t i : order) {
     const array_recipe& recipe = recipes[i];
     sheaf::visit_dtype(recipe.type, [&]<class T>(std::type_identity<T>) {
       switch (recipe.form) {
         case array_form::source:
+        case array_form::dropped:
         case array_form::delay: break;
         case array_form::expression:
           arrays[i] = stored(evaluate<T>(recipe.values[0], recipe.length, arrays));
@@ -312,9 +321,12 @@ void recompute(const std::vector<array_recipe>& recipes, std::vector<column>& ar
         case array_form::sort_index: arrays[i] = counts_or_indices(recipe, arrays); break;
         case array_form::top_k: arrays[i] = top<T>(recipe, arrays); break;
         case array_form::gather_at: arrays[i] = gather_at<T>(recipe, arrays); break;
-        case array_form::circle:
-          if (i == recipe.circle->first) circle<T>(recipe, arrays);
+        case array_form::circle: {
+          std::vector<column>& rows = circles[recipe.circle.get()];
+          if (rows.empty()) rows = circle<T>(recipe, arrays);
+          arrays[i] = rows[i - recipe.circle->first];
           break;
+        }
       }
     });
   }
@@ -367,17 +379,48 @@ column host_rule(dtype type, std::uint64_t length,
   return out;
 }
 
-naive_engine::naive_engine(const std::vector<array_recipe>& arrays) : arrays_(arrays) {
-  for (const array_recipe& recipe : arrays_) {
-    columns_.emplace_back(recipe.length * sheaf::size_of(recipe.type));
+naive_engine::naive_engine(const std::vector<array_recipe>& arrays) : arrays_(&arrays) {
+  see_graph(nullptr);
+  recompute(*arrays_, order_, columns_);
+  next_ = columns_;
+}
+
+/// Order, columns of what is new, initial values of delays that are.
+void naive_engine::see_graph(const std::vector<array_recipe>* before) {
+  order_ = order_of(*arrays_);
+  columns_.resize(arrays_->size());
+  has_delay_ = false;
+  for (std::size_t i = 0; i < arrays_->size(); ++i) {
+    const array_recipe& recipe = (*arrays_)[i];
+    const std::size_t bytes = recipe.length * sheaf::size_of(recipe.type);
+    if (recipe.form == array_form::dropped) columns_[i].clear();
+    if (recipe.form == array_form::source && columns_[i].empty()) columns_[i].resize(bytes);
     if (recipe.form != array_form::delay) continue;
     has_delay_ = true;
+    const bool is_known = before != nullptr && i < before->size() &&
+                          (*before)[i].form == array_form::delay &&
+                          (*before)[i].version == recipe.version;
+    if (is_known) continue;
     sheaf::visit_dtype(recipe.type, [&]<class T>(std::type_identity<T>) {
-      columns_.back() = stored(std::vector<T>(recipe.length, element_from<T>(recipe.initial)));
+      columns_[i] = stored(std::vector<T>(recipe.length, element_from<T>(recipe.initial)));
     });
   }
-  recompute(arrays_, columns_);
-  next_ = columns_;
+}
+
+void naive_engine::resize(std::uint32_t array, std::uint64_t length) {
+  columns_[array].resize(length * sheaf::size_of((*arrays_)[array].type));
+}
+
+void naive_engine::change_graph(const std::vector<array_recipe>& arrays) {
+  see_graph(std::exchange(arrays_, &arrays));
+  graph_changed_ = true;
+}
+
+bool naive_engine::writes_fit(const std::vector<array_recipe>& arrays) const {
+  return std::ranges::all_of(pending_, [&](const change& one) {
+    const array_recipe& recipe = arrays[one.array];
+    return recipe.form == array_form::source && one.index < recipe.length;
+  });
 }
 
 void naive_engine::write(std::uint32_t array, merge_operator op, std::uint64_t index,
@@ -386,8 +429,11 @@ void naive_engine::write(std::uint32_t array, merge_operator op, std::uint64_t i
   pending_.push_back({array, op, index, bits, ++number});
 }
 
-naive_engine naive_engine::fork_at(const std::vector<column>& columns) const {
+naive_engine naive_engine::fork_at(const std::vector<array_recipe>& arrays,
+                                   const std::vector<column>& columns) const {
   naive_engine made(*this);
+  made.arrays_ = &arrays;
+  made.order_ = order_of(arrays);
   made.columns_ = columns;
   made.next_ = columns;
   made.is_fork_ = true;
@@ -400,11 +446,12 @@ void naive_engine::write_again(std::span<const change> changes) {
 
 void naive_engine::prepare() {
   next_ = columns_;
-  for (std::size_t i = 0; i < arrays_.size(); ++i) {
-    if (arrays_[i].form == array_form::delay) next_[i] = columns_[arrays_[i].operands[0]];
+  for (const std::uint32_t i : order_) {
+    const array_recipe& recipe = (*arrays_)[i];
+    if (recipe.form == array_form::delay) next_[i] = columns_[recipe.operands[0]];
   }
   for (const change& one : pending_) {
-    sheaf::visit_dtype(arrays_[one.array].type, [&]<class T>(std::type_identity<T>) {
+    sheaf::visit_dtype((*arrays_)[one.array].type, [&]<class T>(std::type_identity<T>) {
       std::byte* const place = next_[one.array].data() + one.index * sizeof(T);
       T old;
       std::memcpy(&old, place, sizeof(T));
@@ -412,7 +459,8 @@ void naive_engine::prepare() {
       std::memcpy(place, &value, sizeof(T));
     });
   }
-  if (!pending_.empty() || has_delay_) recompute(arrays_, next_);
+  if (!pending_.empty() || has_delay_ || graph_changed_) recompute(*arrays_, order_, next_);
+  graph_changed_ = false;
   prepared_ = std::move(pending_);
   pending_.clear();
   ++last_number_;

@@ -65,18 +65,20 @@ enum class array_form : std::uint8_t {
   product,  ///< spmv, stencil, gemv, matmul
   scan, histogram, sort_index, top_k, gather_at, delay,
   circle,   ///< a member of a fixpoint group
+  dropped,  ///< was taken out of the graph; its number is never used again
 };
 
 struct product_recipe;
 
-/// One array and what it is derived from: arrays of smaller number only, but for delays, which
-/// follow any.
+/// One array and what it is derived from: never itself, not through others either, but for delays,
+/// which follow any.
 struct array_recipe {
   std::string name;
   dtype type = dtype::f32;
   std::uint64_t length = 1;
   array_form form = array_form::source;
   bool lazy = false;
+  std::uint32_t version = 0;    ///< how often it was redefined
   bool declared_first = false;  ///< for the builder: declared before everything, defined last
   std::optional<sheaf::page_class> page = {};  ///< for the builder
   sheaf::semiring_id semiring = sheaf::semiring_id::sum_product;
@@ -103,8 +105,14 @@ struct array_recipe {
 
 class naive_engine {
  public:
-  /// All sources zero, everything derived computed, epoch 1.
+  /// All sources zero, everything derived computed, epoch 1. `arrays` outlives the engine.
   explicit naive_engine(const std::vector<array_recipe>& arrays);
+
+  /// Another length for a source, at once: what is cut off is forgotten, new elements are zero.
+  void resize(std::uint32_t array, std::uint64_t length);
+  /// From the next transaction on another graph over the same numbers, with more behind them.
+  /// Sources have their lengths by then; the new ones are zero.
+  void change_graph(const std::vector<array_recipe>& arrays);
 
   /// One element of the transaction that `prepare` applies.
   void write(std::uint32_t array, sheaf::merge_operator op, std::uint64_t index,
@@ -123,6 +131,13 @@ class naive_engine {
   void refuse();
   /// It was turned away before it had an epoch.
   void turn_away();
+  /// A commit that failed took an epoch; nothing was prepared.
+  void spend() { ++last_number_; }
+
+  /// What is written so far fits the lengths that sources have.
+  [[nodiscard]] bool writes_fit(const std::vector<array_recipe>& arrays) const;
+  [[nodiscard]] const std::vector<column>& prepared_columns() const { return next_; }
+  [[nodiscard]] const std::vector<array_recipe>& arrays() const { return *arrays_; }
 
   [[nodiscard]] const std::vector<column>& columns() const { return columns_; }
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
@@ -135,16 +150,23 @@ class naive_engine {
     std::uint64_t bits;
     std::uint64_t number;  ///< no two have the same
   };
-  /// A fork: from now on a copy that remembers what changes it, from a state given by its columns.
-  [[nodiscard]] naive_engine fork_at(const std::vector<column>& columns) const;
+  /// A fork: from now on a copy that remembers what changes it, from a state given by its graph and
+  /// its columns.
+  [[nodiscard]] naive_engine fork_at(const std::vector<array_recipe>& arrays,
+                                     const std::vector<column>& columns) const;
+  /// What the next `prepare` applies, and what the last one applied.
+  [[nodiscard]] const std::vector<change>& pending() const { return pending_; }
+  [[nodiscard]] const std::vector<change>& applied() const { return prepared_; }
   /// What changed a fork since its base, those it was forked from included.
   [[nodiscard]] const std::vector<change>& changes_since_base() const { return remembered_; }
   /// Writes changes of a fork once more.
   void write_again(std::span<const change> changes);
 
  private:
+  void see_graph(const std::vector<array_recipe>* before);
 
-  const std::vector<array_recipe>& arrays_;
+  const std::vector<array_recipe>* arrays_;
+  std::vector<std::uint32_t> order_;  ///< live arrays, each behind what it reads
   std::vector<column> columns_;
   std::vector<column> next_;
   std::vector<change> pending_;
@@ -154,6 +176,7 @@ class naive_engine {
   std::uint64_t epoch_ = 1;
   std::uint64_t last_number_ = 1;
   bool has_delay_ = false;
+  bool graph_changed_ = false;
 };
 
 }  // namespace model_test

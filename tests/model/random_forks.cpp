@@ -10,17 +10,18 @@ namespace model_test {
 using sheaf::status_code;
 
 void random_forks::hold(sheaf::fork_state made, const naive_engine& naive,
-                        const std::vector<column>& columns) {
+                        const declared_graph& graph, const std::vector<column>& columns) {
   require(static_cast<bool>(made), "a fork: " + made.error().message());
   ++covered_.forks;
-  forks_.push_back({std::move(made), std::make_unique<naive_engine>(naive.fork_at(columns)), 0});
+  forks_.push_back({std::move(made), std::make_unique<naive_engine>(naive.fork_at(graph.arrays, columns)), &graph,
+                    0});
 }
 
 void random_forks::fork_a_fork() {
   std::size_t at = 0;
   held_fork& from = pick(at);
   held_fork made{random_.chance(50) ? from.handle.fork() : from.handle.snapshot().fork(),
-                 std::make_unique<naive_engine>(*from.naive), from.sequence};
+                 std::make_unique<naive_engine>(*from.naive), from.graph, from.sequence};
   require(static_cast<bool>(made.handle), "a fork of a fork: " + made.handle.error().message());
   require(made.handle.sequence() == from.sequence, "the sequence number of a fork of a fork");
   ++covered_.of_forks;
@@ -30,8 +31,10 @@ void random_forks::fork_a_fork() {
 void random_forks::finish(held_fork& target, const sheaf::result<std::uint64_t>& done,
                           std::uint32_t failing) {
   bool must_fail = false;
-  if (failing != no_array) {
-    for (const std::uint32_t operand : arrays_[failing].operands) {
+  const std::vector<array_recipe>& arrays = target.graph->arrays;
+  if (failing < arrays.size() && arrays[failing].form == array_form::host &&
+      !arrays[failing].lazy) {
+    for (const std::uint32_t operand : arrays[failing].operands) {
       must_fail |= target.naive->changes(operand);
     }
   }
@@ -52,7 +55,7 @@ void random_forks::finish(held_fork& target, const sheaf::result<std::uint64_t>&
 void random_forks::commit(std::uint32_t failing) {
   std::size_t at = 0;
   held_fork& target = pick(at);
-  random_writes writes(random_, arrays_, handles_, *target.naive);
+  random_writes writes(random_, target.graph->arrays, target.graph->handles, *target.naive);
   auto txn = target.handle.begin();
   if (!random_.chance(5)) writes.fill(txn);
   require(txn.error().is_ok(), txn.error().message());
@@ -100,7 +103,7 @@ void random_forks::compare(const held_fork& held) {
   ++covered_.compared;
   const auto now = held.handle.snapshot();
   require(static_cast<bool>(now), "a snapshot of a fork");
-  compare_all(now, arrays_, handles_, held.naive->columns(), random_);
+  compare_all(now, held.graph->arrays, held.graph->handles, held.naive->columns(), random_);
 }
 
 void random_forks::compare() {

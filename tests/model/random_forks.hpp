@@ -30,18 +30,18 @@ struct fork_coverage {
 struct held_fork {
   sheaf::fork_state handle;
   std::unique_ptr<naive_engine> naive;
+  const declared_graph* graph = nullptr;  ///< of the epoch it was made from
   std::uint64_t sequence = 0;
 };
 
 class random_forks {
  public:
-  random_forks(dice& random, const std::vector<array_recipe>& arrays,
-               const std::vector<sheaf::any_array>& handles, host_switch& hosts,
-               fork_coverage& covered)
-      : random_(random), arrays_(arrays), handles_(handles), hosts_(hosts), covered_(covered) {}
+  random_forks(dice& random, host_switch& hosts, fork_coverage& covered)
+      : random_(random), hosts_(hosts), covered_(covered) {}
 
-  /// Holds `made`, a fork of the state that `naive` has at `columns`.
-  void hold(sheaf::fork_state made, const naive_engine& naive,
+  /// Holds `made`, a fork of the state that `naive` had with `graph` and `columns`. `graph` outlives
+  /// it.
+  void hold(sheaf::fork_state made, const naive_engine& naive, const declared_graph& graph,
             const std::vector<column>& columns);
   [[nodiscard]] bool is_full() const { return forks_.size() >= forks_max; }
   [[nodiscard]] bool is_empty() const { return forks_.empty(); }
@@ -64,8 +64,6 @@ class random_forks {
   void compare(const held_fork& held);
 
   dice& random_;
-  const std::vector<array_recipe>& arrays_;
-  const std::vector<sheaf::any_array>& handles_;
   host_switch& hosts_;
   fork_coverage& covered_;
   std::vector<held_fork> forks_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/circles.hpp"
 #include "model/products.hpp"
 
 namespace model_test {
@@ -21,6 +22,39 @@ class model_dice {
     lengths_ = {random_length(), random_length()};
     page_mode_ = random_.below(3);
     common_page_ = static_cast<sheaf::page_class>(random_.below(sheaf::page_class_count));
+  }
+
+  /// For arrays to be added to `arrays`, or to take the place of one of them: `hidden` ones, by
+  /// number, are not read.
+  model_dice(dice& random, const std::vector<array_recipe>& arrays, std::vector<bool> hidden)
+      : random_(random), shape_(model_shape::mixed), arrays_(arrays), hidden_(std::move(hidden)) {
+    for (std::size_t i = 0; i < arrays.size(); ++i) {
+      if (arrays[i].form != array_form::source) continue;
+      types_.push_back(arrays[i].type);
+      if (arrays[i].length != 1) lengths_.push_back(arrays[i].length);
+    }
+    if (lengths_.empty()) lengths_ = {random_length()};
+    page_mode_ = random_.below(3);
+    common_page_ = static_cast<sheaf::page_class>(random_.below(sheaf::page_class_count));
+  }
+
+  /// What was added to the arrays that were given: a source, a derived array, or a circle.
+  std::vector<array_recipe> one_more() {
+    const std::size_t before = arrays_.size();
+    if (random_.chance(25)) add_source();
+    else if (random_.chance(6)) add_circle();
+    else add_derived();
+    follow();
+    for (std::size_t i = before; i < arrays_.size(); ++i) {
+      arrays_[i].declared_first = arrays_[i].form == array_form::circle;
+    }
+    return {arrays_.begin() + static_cast<std::ptrdiff_t>(before), arrays_.end()};
+  }
+  array_recipe one_derived() {
+    add_derived();
+    follow();
+    arrays_.back().declared_first = false;
+    return std::move(arrays_.back());
   }
 
   std::vector<array_recipe> run() {
@@ -118,10 +152,15 @@ class model_dice {
     for (std::uint32_t i = 0; i < arrays_.size(); ++i) {
       if (type && arrays_[i].type != *type) continue;
       if (length != 0 && arrays_[i].length != length && arrays_[i].length != 1) continue;
-      if (arrays_[i].lazy && !lazy_) continue;
+      if ((arrays_[i].lazy && !lazy_) || !is_seen(i)) continue;
       found.push_back(i);
     }
     return found;
+  }
+
+  bool is_seen(std::uint32_t array) const {
+    return arrays_[array].form != array_form::dropped &&
+           (array >= hidden_.size() || !hidden_[array]);
   }
 
   formula array_leaf(std::uint32_t array) {
@@ -163,11 +202,12 @@ class model_dice {
   /// loop.
   void follow() {
     for (std::uint32_t i = 0; i < arrays_.size(); ++i) {
-      if (arrays_[i].form != array_form::delay) continue;
+      if (arrays_[i].form != array_form::delay || !arrays_[i].operands.empty()) continue;
       std::vector<std::uint32_t> found;
       for (std::uint32_t k = 0; k < arrays_.size(); ++k) {
         const bool fits = arrays_[k].type == arrays_[i].type &&
-                          arrays_[k].length == arrays_[i].length && !arrays_[k].lazy;
+                          arrays_[k].length == arrays_[i].length && !arrays_[k].lazy &&
+                          is_seen(k);
         if (fits && !loops(k, i)) found.push_back(k);
       }
       if (found.empty()) {
@@ -483,30 +523,6 @@ class model_dice {
     return recipe;
   }
 
-  /// A semiring that has least fixpoints on `type`.
-  semiring_id circle_semiring(dtype type) {
-    std::vector<semiring_id> found{semiring_id::min_plus, semiring_id::max_plus,
-                                   semiring_id::max_min};
-    if (sheaf::is_float(type)) found.push_back(semiring_id::max_times);
-    else found.insert(found.end(), {semiring_id::or_and, semiring_id::and_or});
-    return random_.pick(found);
-  }
-  /// A weight that improves nothing on its way round.
-  template <element T>
-  T circle_weight(semiring_id semiring) {
-    switch (semiring) {
-      case semiring_id::max_plus:
-        return std::is_unsigned_v<T> ? T{0} : static_cast<T>(-static_cast<int>(random_.below(4)));
-      case semiring_id::max_times: return static_cast<T>(static_cast<T>(random_.below(5)) / T{4});
-      case semiring_id::min_plus:
-        return random_.chance(10) ? sheaf::min_plus::zero<T>() : static_cast<T>(random_.below(4));
-      default: {
-        const T any = random_.value<T>();
-        return any == any ? any : T{1};
-      }
-    }
-  }
-
   /// One to five arrays defined by each other, by themselves and by arrays outside.
   void add_circle() {
     lazy_ = random_.chance(12);
@@ -517,14 +533,14 @@ class model_dice {
     auto table = std::make_shared<circle_table>();
     table->first = static_cast<std::uint32_t>(arrays_.size());
     table->count = static_cast<std::uint32_t>(random_.between(1, 5));
-    const semiring_id semiring = circle_semiring(type);
+    const semiring_id semiring = circle_semiring(random_, type);
     for (std::uint32_t to = 0; to < table->count; ++to) {
       for (std::uint64_t left = random_.between(1, 4); left > 0; --left) {
         const bool inside = !table->terms.empty() && random_.chance(60);
         const auto member = static_cast<std::uint32_t>(table->first + random_.below(table->count));
         const std::uint64_t weight =
             sheaf::visit_dtype(type, [&]<class T>(std::type_identity<T>) {
-              return static_cast<std::uint64_t>(sheaf::to_bits(circle_weight<T>(semiring)));
+              return static_cast<std::uint64_t>(sheaf::to_bits(circle_weight<T>(random_, semiring)));
             });
         table->terms.push_back(
             {to, inside ? member : random_.pick(outside), random_.chance(40), weight});
@@ -559,12 +575,22 @@ class model_dice {
   std::uint64_t page_mode_ = 0;
   sheaf::page_class common_page_ = sheaf::page_class::b64;
   std::vector<array_recipe> arrays_;
+  std::vector<bool> hidden_;
 };
 
 }  // namespace
 
 std::vector<array_recipe> random_model(dice& random, model_shape shape) {
   return model_dice(random, shape).run();
+}
+
+std::vector<array_recipe> random_addition(dice& random, const std::vector<array_recipe>& arrays) {
+  return model_dice(random, arrays, {}).one_more();
+}
+
+array_recipe random_redefinition(dice& random, const std::vector<array_recipe>& arrays,
+                                 const std::vector<bool>& hidden) {
+  return model_dice(random, arrays, hidden).one_derived();
 }
 
 }  // namespace model_test

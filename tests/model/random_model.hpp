@@ -20,6 +20,14 @@ enum class model_shape : std::uint8_t {
 
 [[nodiscard]] std::vector<array_recipe> random_model(dice& random, model_shape shape);
 
+/// One more source or derived array, or the members of a circle, that `arrays` can have behind them.
+[[nodiscard]] std::vector<array_recipe> random_addition(dice& random,
+                                                        const std::vector<array_recipe>& arrays);
+/// A derived array that reads none of those that `hidden` says, by number.
+[[nodiscard]] array_recipe random_redefinition(dice& random,
+                                               const std::vector<array_recipe>& arrays,
+                                               const std::vector<bool>& hidden);
+
 /// One line per array, for people.
 [[nodiscard]] std::string describe(const std::vector<array_recipe>& arrays);
 

@@ -29,7 +29,7 @@ std::string describe(const std::vector<array_recipe>& arrays) {
   constexpr const char* forms[] = {"source", "expression", "combine", "combine_terms",
                                    "reduce", "segment_reduce", "gather", "host", "product", "scan",
                                    "histogram", "sort_index", "top_k", "gather_at", "delay",
-                                   "circle"};
+                                   "circle", "dropped"};
   std::string out;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const array_recipe& a = arrays[i];

@@ -12,6 +12,7 @@
 
 #include "model/compare.hpp"
 #include "model/model_builder.hpp"
+#include "model/random_graphs.hpp"
 #include "model/random_model.hpp"
 #include "model/random_writes.hpp"
 
@@ -37,8 +38,8 @@ class program {
         other_(other),
         random_(seed),
         shape_(shape_of(seed)),
-        arrays_(random_model(random_, shape_)),
-        naive_(arrays_),
+        graphs_(first_graph(random_model(random_, shape_))),
+        naive_(arrays()),
         trace_(std::getenv("SHEAF_MODEL_TRACE") != nullptr) {}
 
   std::string run() {
@@ -49,11 +50,12 @@ class program {
       for (step_ = 1; step_ <= steps; ++step_) {
         take_step();
         if (random_.chance(40)) take_fork_step();
+        if (random_.chance(20)) take_graph_step();
       }
       close();
     } catch (const mismatch& found) {
       return "step " + std::to_string(step_) + ": " + found.text + "\n" + options_text() +
-             describe(arrays_);
+             describe(arrays());
     }
     return {};
   }
@@ -62,13 +64,24 @@ class program {
   struct held_snapshot {
     sheaf::snapshot handle;
     std::vector<column> columns;
+    const declared_graph* graph;
     bool of_fork = false;
   };
+
+  static graph_list first_graph(std::vector<array_recipe> arrays) {
+    graph_list made;
+    made.push_back(std::make_unique<declared_graph>(declared_graph{std::move(arrays), {}}));
+    return made;
+  }
+  [[nodiscard]] const declared_graph& graph() const { return *graphs_.back(); }
+  [[nodiscard]] const std::vector<array_recipe>& arrays() const { return graph().arrays; }
+  [[nodiscard]] const std::vector<sheaf::any_array>& handles() const { return graph().handles; }
 
   void open();
   void choose_backend();
   void take_step();
   void take_fork_step();
+  void take_graph_step();
   void merge_fork();
   void close();
   [[nodiscard]] std::string options_text() const;
@@ -86,9 +99,11 @@ class program {
   void maintain();
   void finish(sheaf::transaction txn);
   void compare_now(const char* when);
+  /// By the handles of its time, or by newer ones, which are as good.
   void compare_held(const held_snapshot& held) {
-    compare_all(held.handle, arrays_, handles_, held.columns, random_);
-    covered_.arrays_compared += arrays_.size();
+    const declared_graph& by = random_.chance(20) ? graph() : *held.graph;
+    compare_all(held.handle, held.graph->arrays, by.handles, held.columns, random_);
+    covered_.arrays_compared += held.graph->arrays.size();
   }
   void check_figures();
   [[nodiscard]] std::vector<std::uint32_t> hosts(bool lazy) const;
@@ -101,7 +116,7 @@ class program {
   variation other_;
   dice random_;
   model_shape shape_;
-  std::vector<array_recipe> arrays_;
+  graph_list graphs_;
   naive_engine naive_;
   bool trace_;
   unsigned step_ = 0;
@@ -110,16 +125,15 @@ class program {
   host_switch hosts_;
   sheaf::model model_;
   sheaf::model other_model_;
-  std::vector<sheaf::any_array> handles_;
   sheaf::any_array foreign_;
   std::optional<sheaf::engine> engine_;
   std::optional<random_writes> writes_;
   std::optional<random_forks> forks_;
+  std::optional<random_graphs> changes_;
   std::vector<held_snapshot> snapshots_;
   std::vector<std::function<void()>> views_;
   std::uint64_t base_bytes_ = 0;
-  std::uint64_t commits_ = 0;
-  std::uint64_t failed_commits_ = 0;
+  commit_figures figures_;
   bool history_limited_ = false;
 };
 
@@ -131,8 +145,8 @@ std::string program::options_text() const {
 
 std::vector<std::uint32_t> program::hosts(bool lazy) const {
   std::vector<std::uint32_t> found;
-  for (std::uint32_t i = 0; i < arrays_.size(); ++i) {
-    if (arrays_[i].form == array_form::host && arrays_[i].lazy == lazy) found.push_back(i);
+  for (std::uint32_t i = 0; i < arrays().size(); ++i) {
+    if (arrays()[i].form == array_form::host && arrays()[i].lazy == lazy) found.push_back(i);
   }
   return found;
 }
@@ -147,10 +161,13 @@ void program::choose_backend() {
 
 void program::open() {
   ++covered_.programs;
-  handles_ = declare_all(model_, arrays_, hosts_);
+  auto first = std::make_unique<declared_graph>(graph());
+  first->handles = declare_all(model_, first->arrays, hosts_);
+  naive_.change_graph(first->arrays);
+  graphs_.back() = std::move(first);
   foreign_ = other_model_.source<float>("foreign", 8);
-  for (std::size_t i = 0; i < arrays_.size(); ++i) {
-    require(handles_[i].size() == arrays_[i].length, "a handle has another length");
+  for (std::size_t i = 0; i < arrays().size(); ++i) {
+    require(handles()[i].size() == arrays()[i].length, "a handle has another length");
   }
   choose_backend();
   options_.threads = random_.chance(shape_ == model_shape::huge ? 75 : 40) ? 4 : 1;
@@ -178,8 +195,9 @@ void program::open() {
   engine_.emplace(std::move(*opened));
   require(engine_->stats().isa == backend_, "the forced backend is in use");
   base_bytes_ = engine_->stats().frame_bytes;
-  writes_.emplace(random_, arrays_, handles_, naive_);
-  forks_.emplace(random_, arrays_, handles_, hosts_, covered_.forks);
+  writes_.emplace(random_, arrays(), handles(), naive_);
+  forks_.emplace(random_, hosts_, covered_.forks);
+  changes_.emplace(random_, hosts_, *engine_, naive_, graphs_, figures_, foreign_, covered_.edits);
   compare_now("after open");
 }
 
@@ -204,13 +222,13 @@ void program::take_fork_step() {
   if (forks_->is_full()) return forks_->drop();
   if (forks_->is_empty() || choice < 12) {
     note("fork the engine");
-    return forks_->hold(engine_->fork(), naive_, naive_.columns());
+    return forks_->hold(engine_->fork(), naive_, graph(), naive_.columns());
   }
   if (choice < 18 && !snapshots_.empty()) {
     note("fork a snapshot");
     const held_snapshot& from = random_.pick(snapshots_);
     if (from.of_fork) return;  // its base is no state of the naive engine
-    return forks_->hold(from.handle.fork(), naive_, from.columns);
+    return forks_->hold(from.handle.fork(), naive_, *from.graph, from.columns);
   }
   if (choice < 32) return note("fork a fork"), forks_->fork_a_fork();
   if (choice < 70) {
@@ -225,7 +243,7 @@ void program::take_fork_step() {
     note("snapshot of a fork");
     std::size_t at = 0;
     const held_fork& from = forks_->pick(at);
-    snapshots_.push_back({from.handle.snapshot(), from.naive->columns(), true});
+    snapshots_.push_back({from.handle.snapshot(), from.naive->columns(), from.graph, true});
     return;
   }
   if (choice < 88) return note("merge a fork into another"), forks_->merge_two();
@@ -234,26 +252,48 @@ void program::take_fork_step() {
   forks_->drop();
 }
 
+void program::take_graph_step() {
+  const std::uint64_t choice = random_.below(100);
+  const auto before = graphs_.size();
+  if (choice < 65) {
+    note("change the graph");
+    changes_->change(history_limited_);
+  } else if (choice < 80) {
+    note("wrong edit");
+    changes_->make_mistake();
+  } else {
+    note("a transaction overlaps a change of the graph");
+    changes_->overlap(history_limited_);
+  }
+  if (graphs_.size() != before) writes_.emplace(random_, arrays(), handles(), naive_);
+  require(engine_->epoch().value == naive_.epoch(), "the published epoch");
+  if (random_.chance(70)) compare_now("compare after a step of graphs");
+}
+
 void program::merge_fork() {
   note("merge a fork");
   std::size_t at = 0;
   held_fork& from = forks_->pick(at);
   naive_.write_again(from.naive->changes_since_base());
-  naive_.prepare();
+  const bool fits = naive_.writes_fit(arrays());
+  if (fits) naive_.prepare();
+  else naive_.drop();
   const auto done = from.handle.merge();
+  require(fits || !done, "a merge of writes to arrays that were dropped or shrunk is taken");
   if (!done) {
-    ++failed_commits_;
+    ++figures_.failed;
     const bool is_full = done.error().code() == status_code::history_full && history_limited_;
     const bool is_late = done.error().code() == status_code::conflict ||
                          done.error().code() == status_code::snapshot_too_old;
     require(is_full || (is_late && from.handle.base() != engine_->epoch()),
             "a merge: " + done.error().message());
-    if (is_full) naive_.refuse();
-    else naive_.turn_away();
+    if (is_full && !fits) naive_.spend();
+    else if (is_full) naive_.refuse();
+    else if (fits) naive_.turn_away();
     require(static_cast<bool>(from.handle), "a merge that fails leaves the fork");
     return;
   }
-  ++commits_;
+  ++figures_.commits;
   ++covered_.forks.merges;
   naive_.publish();
   require(done->value == naive_.epoch(), "the epoch of a merge");
@@ -265,7 +305,7 @@ void program::merge_fork() {
 /// True where the commit that `naive_` prepared changes something `host` reads.
 bool program::must_call(std::uint32_t host) const {
   if (host == no_array) return false;
-  for (const std::uint32_t operand : arrays_[host].operands) {
+  for (const std::uint32_t operand : arrays()[host].operands) {
     if (naive_.changes(operand)) return true;
   }
   return false;
@@ -278,13 +318,13 @@ void program::finish(sheaf::transaction txn) {
   const auto done = std::move(txn).commit();
   writes_->take_back();
   if (done) {
-    ++commits_;
+    ++figures_.commits;
     naive_.publish();
     require(!must_fail, "a commit went well though a host function fails");
     require(done->value == naive_.epoch(), "the epoch of a commit");
     return;
   }
-  ++failed_commits_;
+  ++figures_.failed;
   naive_.refuse();
   const sheaf::status& why = done.error();
   if (why.code() == status_code::history_full && history_limited_) {
@@ -292,9 +332,9 @@ void program::finish(sheaf::transaction txn) {
     return;
   }
   require(why.code() == status_code::operator_failed && hosts_.failing != no_array, why.message());
-  const std::string& name = arrays_[hosts_.failing].name;
+  const std::string& name = arrays()[hosts_.failing].name;
   const std::string shown =
-      name.empty() ? "#" + std::to_string(index_of(handles_[hosts_.failing].id())) : name;
+      name.empty() ? "#" + std::to_string(index_of(handles()[hosts_.failing].id())) : name;
   require(why.message().find("'" + shown + "'") != std::string::npos,
           "a failing host function names its array: " + why.message());
   ++covered_.failed_hosts;
@@ -302,7 +342,7 @@ void program::finish(sheaf::transaction txn) {
 
 void program::compare_now(const char* when) {
   note(when);
-  held_snapshot now{engine_->snapshot(), naive_.columns()};
+  held_snapshot now{engine_->snapshot(), naive_.columns(), &graph()};
   require(static_cast<bool>(now.handle), "a snapshot");
   require(now.handle.epoch().value == naive_.epoch(), "the epoch of a snapshot");
   compare_held(now);
@@ -372,11 +412,11 @@ void program::open_snapshot() {
   if (snapshots_.size() == snapshots_max) return close_snapshot();
   note("open snapshot");
   ++covered_.snapshots;
-  snapshots_.push_back({engine_->snapshot(), naive_.columns()});
+  snapshots_.push_back({engine_->snapshot(), naive_.columns(), &graph()});
   const held_snapshot& made = snapshots_.back();
   require(static_cast<bool>(made.handle), "a snapshot");
   require(made.handle.epoch().value == naive_.epoch(), "the epoch of a snapshot");
-  check_bad_reads(made.handle, arrays_, handles_, foreign_, random_);
+  check_bad_reads(made.handle, arrays(), handles(), foreign_, random_);
 }
 
 void program::close_snapshot() {
@@ -399,8 +439,10 @@ void program::hold_view() {
   if (snapshots_.empty()) return;
   note("hold view");
   const held_snapshot& from = random_.pick(snapshots_);
-  const auto array = static_cast<std::uint32_t>(random_.below(arrays_.size()));
-  views_.push_back(view_check(from.handle, arrays_[array], handles_[array], from.columns[array]));
+  const auto array = static_cast<std::uint32_t>(random_.below(from.graph->arrays.size()));
+  if (from.graph->arrays[array].form == array_form::dropped) return;
+  views_.push_back(view_check(from.handle, from.graph->arrays[array], from.graph->handles[array],
+                              from.columns[array]));
 }
 
 void program::read_lazily_with_failing_host() {
@@ -408,9 +450,9 @@ void program::read_lazily_with_failing_host() {
   if (fallible.empty()) return;
   note("lazy read with a failing host function");
   hosts_.failing = random_.pick(fallible);
-  held_snapshot now{engine_->snapshot(), naive_.columns()};
-  sheaf::visit_dtype(arrays_[hosts_.failing].type, [&]<class T>(std::type_identity<T>) {
-    const auto read = now.handle.fetch(sheaf::array<T>(handles_[hosts_.failing].handle()));
+  held_snapshot now{engine_->snapshot(), naive_.columns(), &graph()};
+  sheaf::visit_dtype(arrays()[hosts_.failing].type, [&]<class T>(std::type_identity<T>) {
+    const auto read = now.handle.fetch(sheaf::array<T>(handles()[hosts_.failing].handle()));
     require(!read && read.error().code() == status_code::operator_failed,
             "a lazy array over a failing host function");
   });
@@ -473,15 +515,18 @@ void program::check_figures() {
           "frames are given back: " + std::to_string(figures.frame_bytes) + " in use, " +
               std::to_string(base_bytes_) + " at first, " + std::to_string(figures.spare_bytes) +
               " spare");
-  const bool circles = std::ranges::any_of(arrays_, [](const array_recipe& array) {
-    return array.form == array_form::circle;  // may fail, as host functions
+  // What may fail keeps spares from then on: eager host functions and circles.
+  const bool may_fail = std::ranges::any_of(graphs_, [](const auto& had) {
+    return std::ranges::any_of(had->arrays, [](const array_recipe& array) {
+      return array.form == array_form::circle || (array.form == array_form::host && !array.lazy);
+    });
   });
-  if (options_.mode == sheaf::readers::brief_wait && hosts(false).empty() && !circles) {
+  if (options_.mode == sheaf::readers::brief_wait && !may_fail) {
     require(figures.spare_bytes == 0, "no spare is kept where none is needed");
   }
   require(figures.spare_bytes <= base_bytes_, "a page has one spare at most");
-  require(figures.commits == commits_, "the count of commits");
-  require(figures.failed_commits == failed_commits_, "the count of failed commits");
+  require(figures.commits == figures_.commits, "the count of commits");
+  require(figures.failed_commits == figures_.failed, "the count of failed commits");
 }
 
 void program::close() {
@@ -491,11 +536,12 @@ void program::close() {
   while (!forks_->is_empty()) forks_->drop();
   while (!snapshots_.empty()) close_snapshot();
   commit_random();
+  if (graphs_.size() > 1) base_bytes_ = changes_->frame_bytes_of_newest();
   check_figures();
   const auto report = engine_->audit();
   require(report && report->lines_different == 0, "the last audit finds lines that differ");
   compare_now("last compare");
-  covered_.commits += commits_;
+  covered_.commits += figures_.commits;
   covered_.work += engine_->stats().work;
   if (!random_.chance(30)) return;
   open_snapshot();

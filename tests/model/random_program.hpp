@@ -12,6 +12,7 @@
 #include <sheaf/base/isa.hpp>
 #include <sheaf/propagate/work_counters.hpp>
 
+#include "model/random_edits.hpp"
 #include "model/random_forks.hpp"
 
 namespace model_test {
@@ -34,6 +35,7 @@ struct coverage {
   std::uint64_t wait_free = 0;
   sheaf::work_counters work;
   fork_coverage forks;
+  edit_coverage edits;
 };
 
 /// How to run a program other than its seed says.

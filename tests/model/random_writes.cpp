@@ -18,6 +18,7 @@ random_writes::random_writes(dice& random, const std::vector<array_recipe>& arra
     : random_(random), arrays_(arrays), handles_(handles), naive_(naive) {
   for (std::uint32_t i = 0; i < arrays.size(); ++i) {
     if (arrays[i].form == array_form::source) sources_.push_back(i);
+    else if (arrays[i].form != array_form::dropped) derived_.push_back(i);
   }
 }
 
@@ -234,9 +235,12 @@ status_code random_writes::mistake(Txn& txn, std::uint32_t target,
     case 8:
       txn.lines(to, 0, 1, masks, payload);
       return status_code::length_mismatch;
-    case 9: {  // derived
-      const auto derived = static_cast<std::uint32_t>(
-          random_.between(sources_.size(), arrays_.size() - 1));
+    case 9: {
+      if (derived_.empty()) {
+        txn.set(to, {.index = length}, T{1});
+        break;
+      }
+      const std::uint32_t derived = random_.pick(derived_);
       sheaf::visit_dtype(arrays_[derived].type, [&]<class D>(std::type_identity<D>) {
         txn.set(array<D>(handles_[derived].handle()), {}, D{1});
       });

@@ -55,6 +55,7 @@ class random_writes {
   const std::vector<sheaf::any_array>& handles_;
   naive_engine& naive_;
   std::vector<std::uint32_t> sources_;
+  std::vector<std::uint32_t> derived_;
   std::vector<std::shared_ptr<void>> lent_;
   std::vector<std::span<std::byte>> lent_bytes_;
 };
