@@ -131,7 +131,9 @@ std::vector<bool> reached_from(const std::vector<array_recipe>& arrays, std::uin
   std::vector<bool> reached(arrays.size(), false);
   reached[from] = true;
   for (const std::uint32_t at : order_of(arrays)) {
-    for (const std::uint32_t read : reads_of(arrays[at])) reached[at] = reached[at] || reached[read];
+    for (const std::uint32_t read : reads_of(arrays[at])) {
+      if (reached[read]) reached[at] = true;
+    }
   }
   return reached;
 }

@@ -1,6 +1,8 @@
 #include "model/random_edits.hpp"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 #include "model/compare.hpp"
 #include "model/graph_rules.hpp"
@@ -75,6 +77,12 @@ bool random_edits::must_be_refused() const {
 bool random_edits::may_be_refused() const { return may_be_refused_ || had_delay_ || has_delay(); }
 bool random_edits::runs_anew(std::uint32_t array) const { return anew_.contains(array); }
 
+void random_edits::note(const char* what, std::uint32_t array) const {
+  if (std::getenv("SHEAF_MODEL_TRACE") == nullptr) return;
+  std::fprintf(stderr, "    %s #%u, %llu elements\n", what, array,
+               static_cast<unsigned long long>(graph_.arrays[array].length));
+}
+
 void random_edits::note_fitted(std::uint32_t array) {
   fitted_.resize(graph_.arrays.size());
   fitted_[array] = operand_lengths(array);
@@ -125,6 +133,7 @@ void random_edits::add() {
   for (array_recipe& recipe : made) graph_.arrays.push_back(std::move(recipe));
   declare_more(txn_.graph(), graph_.arrays, graph_.handles, hosts_);
   for (std::uint32_t i = first; i < graph_.arrays.size(); ++i) {
+    note("add", i);
     note_fitted(i);
     anew_.insert(i);
   }
@@ -149,6 +158,7 @@ void random_edits::redefine() {
     made.version = old.version + 1;
     old = std::move(made);
     redefine_one(txn_.graph(), graph_.arrays, graph_.handles, at, hosts_);
+    note("redefine", at);
     note_fitted(at);
     settle();
     anew_.insert(at);
@@ -174,11 +184,13 @@ std::string random_edits::unused_name() {
 void random_edits::rename() {
   const std::uint32_t at = random_.pick(live());
   graph_.arrays[at].name = unused_name();
+  note("rename", at);
   txn_.graph().rename(graph_.handles[at], graph_.arrays[at].name);
   ++covered_.renamed;
 }
 
 void random_edits::drop_one(std::uint32_t at) {
+  note("drop", at);
   txn_.graph().drop(graph_.handles[at]);
   graph_.arrays[at].form = array_form::dropped;
   stuck_.erase(at);
@@ -218,6 +230,7 @@ void random_edits::resize_one(std::uint32_t at, std::uint64_t length) {
   array_recipe& recipe = graph_.arrays[at];
   recipe.page = recipe.page.value_or(sheaf::default_page(recipe.length, recipe.type));
   recipe.length = length;
+  note("resize", at);
   sheaf::visit_dtype(recipe.type, [&]<class T>(std::type_identity<T>) {
     graph_.handles[at] = txn_.resize(array<T>(graph_.handles[at].handle()), length);
   });
@@ -261,6 +274,7 @@ void random_edits::append() {
     graph_.handles[at] = longer;
     recipe.page = recipe.page.value_or(sheaf::default_page(recipe.length, recipe.type));
     recipe.length += values.size();
+    note("append to", at);
     if (at < known_count_) naive_.resize(at, recipe.length);
     for (std::size_t i = 0; i < values.size(); ++i) {
       naive_.write(at, sheaf::merge_operator::assign, end + i, sheaf::to_bits(values[i]));

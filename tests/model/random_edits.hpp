@@ -73,6 +73,7 @@ class random_edits {
   void resize_one(std::uint32_t array, std::uint64_t length);
   void drop_one(std::uint32_t array);
   void settle();
+  void note(const char* what, std::uint32_t array) const;
   void note_fitted(std::uint32_t array);
   std::uint64_t length_like(std::uint64_t length);
   std::string unused_name();

@@ -13,8 +13,8 @@ void random_forks::hold(sheaf::fork_state made, const naive_engine& naive,
                         const declared_graph& graph, const std::vector<column>& columns) {
   require(static_cast<bool>(made), "a fork: " + made.error().message());
   ++covered_.forks;
-  forks_.push_back({std::move(made), std::make_unique<naive_engine>(naive.fork_at(graph.arrays, columns)), &graph,
-                    0});
+  auto twin = std::make_unique<naive_engine>(naive.fork_at(graph.arrays, columns));
+  forks_.push_back({std::move(made), std::move(twin), &graph, 0});
 }
 
 void random_forks::fork_a_fork() {

@@ -39,8 +39,8 @@ class random_forks {
   random_forks(dice& random, host_switch& hosts, fork_coverage& covered)
       : random_(random), hosts_(hosts), covered_(covered) {}
 
-  /// Holds `made`, a fork of the state that `naive` had with `graph` and `columns`. `graph` outlives
-  /// it.
+  /// Holds `made`, a fork of the state that `naive` had with `graph` and `columns`. `graph` stays
+  /// alive.
   void hold(sheaf::fork_state made, const naive_engine& naive, const declared_graph& graph,
             const std::vector<column>& columns);
   [[nodiscard]] bool is_full() const { return forks_.size() >= forks_max; }

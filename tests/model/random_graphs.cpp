@@ -63,8 +63,12 @@ bool random_graphs::change(bool history_may_be_full) {
   random_writes late(random_, after->arrays, after->handles, next);
   if (!unfit && random_.chance(60)) late.fill(txn);
   if (random_.chance(4)) return false;  // it is aborted
-  if (random_.chance(15)) {
-    hosts_.failing = static_cast<std::uint32_t>(random_.below(after->arrays.size()));
+  std::vector<std::uint32_t> fallible;
+  for (std::uint32_t i = 0; i < after->arrays.size(); ++i) {
+    if (is_eager_host(after->arrays, i)) fallible.push_back(i);
+  }
+  if (!fallible.empty() && random_.chance(30)) {
+    hosts_.failing = random_.pick(fallible);
     hosts_.how = static_cast<host_switch::way>(random_.below(3));
   }
   if (!unfit) next.prepare();
@@ -133,6 +137,11 @@ void random_graphs::make_mistake() {
   const auto done = std::move(txn).commit();
   writes.take_back();
   require(!done, "a wrong edit is taken");
+  if (done.error().code() == status_code::unsupported) {
+    require(edits.may_be_refused(), "a wrong edit: " + done.error().message());
+    ++figures_.failed;
+    return;
+  }
   require(done.error().code() == wrong.code,
           "a wrong edit is refused with its code: " + done.error().message());
   require(wrong.name.empty() || done.error().message().find(wrong.name) != std::string::npos,

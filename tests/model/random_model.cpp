@@ -540,7 +540,8 @@ class model_dice {
         const auto member = static_cast<std::uint32_t>(table->first + random_.below(table->count));
         const std::uint64_t weight =
             sheaf::visit_dtype(type, [&]<class T>(std::type_identity<T>) {
-              return static_cast<std::uint64_t>(sheaf::to_bits(circle_weight<T>(random_, semiring)));
+              const T value = circle_weight<T>(random_, semiring);
+              return static_cast<std::uint64_t>(sheaf::to_bits(value));
             });
         table->terms.push_back(
             {to, inside ? member : random_.pick(outside), random_.chance(40), weight});

@@ -20,7 +20,7 @@ enum class model_shape : std::uint8_t {
 
 [[nodiscard]] std::vector<array_recipe> random_model(dice& random, model_shape shape);
 
-/// One more source or derived array, or the members of a circle, that `arrays` can have behind them.
+/// One more source or derived array, or the members of a circle, to stand behind `arrays`.
 [[nodiscard]] std::vector<array_recipe> random_addition(dice& random,
                                                         const std::vector<array_recipe>& arrays);
 /// A derived array that reads none of those that `hidden` says, by number.
