@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "model/naive_engine.hpp"
@@ -23,10 +22,13 @@ namespace model_test {
 [[nodiscard]] std::vector<bool> reached_from(const std::vector<array_recipe>& arrays,
                                              std::uint32_t from);
 
-/// The length of `arrays[at]` where it follows its operands as they are; none where it cannot.
-[[nodiscard]] std::optional<std::uint64_t> length_over(const std::vector<array_recipe>& arrays,
-                                                       std::uint32_t at);
-/// True where the engine promises to follow; elsewhere it may answer `unsupported`.
-[[nodiscard]] bool follows(const std::vector<array_recipe>& arrays, std::uint32_t at);
+/// Lengths of operands, by array: those that each was defined over, or has followed.
+using operand_lengths = std::vector<std::vector<std::uint64_t>>;
+[[nodiscard]] std::vector<std::uint64_t> operand_lengths_of(
+    const std::vector<array_recipe>& arrays, std::uint32_t at);
+
+/// Gives everything derived the length it has over its operands as they are, and says so in
+/// `known`. False where some definition does not fit; then only part of it is done.
+[[nodiscard]] bool follow_lengths(std::vector<array_recipe>& arrays, operand_lengths& known);
 
 }  // namespace model_test

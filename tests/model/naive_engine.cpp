@@ -383,12 +383,14 @@ naive_engine::naive_engine(const std::vector<array_recipe>& arrays) : arrays_(&a
   see_graph(nullptr);
   recompute(*arrays_, order_, columns_);
   next_ = columns_;
+  is_fresh_.assign(arrays_->size(), false);
 }
 
 /// Order, columns of what is new, initial values of delays that are.
 void naive_engine::see_graph(const std::vector<array_recipe>* before) {
   order_ = order_of(*arrays_);
   columns_.resize(arrays_->size());
+  is_fresh_.assign(arrays_->size(), false);
   has_delay_ = false;
   for (std::size_t i = 0; i < arrays_->size(); ++i) {
     const array_recipe& recipe = (*arrays_)[i];
@@ -401,6 +403,7 @@ void naive_engine::see_graph(const std::vector<array_recipe>* before) {
                           (*before)[i].form == array_form::delay &&
                           (*before)[i].version == recipe.version;
     if (is_known) continue;
+    is_fresh_[i] = true;
     sheaf::visit_dtype(recipe.type, [&]<class T>(std::type_identity<T>) {
       columns_[i] = stored(std::vector<T>(recipe.length, element_from<T>(recipe.initial)));
     });
@@ -408,6 +411,8 @@ void naive_engine::see_graph(const std::vector<array_recipe>* before) {
 }
 
 void naive_engine::resize(std::uint32_t array, std::uint64_t length) {
+  if (before_.empty()) before_ = columns_;
+  resizes_.push_back({array, length});
   columns_[array].resize(length * sheaf::size_of((*arrays_)[array].type));
 }
 
@@ -425,7 +430,7 @@ bool naive_engine::writes_fit(const std::vector<array_recipe>& arrays) const {
 
 void naive_engine::write(std::uint32_t array, merge_operator op, std::uint64_t index,
                          std::uint64_t bits) {
-  static std::uint64_t number = 0;
+  thread_local std::uint64_t number = 0;
   pending_.push_back({array, op, index, bits, ++number});
 }
 
@@ -434,6 +439,9 @@ naive_engine naive_engine::fork_at(const std::vector<array_recipe>& arrays,
   naive_engine made(*this);
   made.arrays_ = &arrays;
   made.order_ = order_of(arrays);
+  made.has_delay_ = std::ranges::any_of(
+      arrays, [](const array_recipe& recipe) { return recipe.form == array_form::delay; });
+  made.is_fresh_.assign(arrays.size(), false);
   made.columns_ = columns;
   made.next_ = columns;
   made.is_fork_ = true;
@@ -444,20 +452,33 @@ void naive_engine::write_again(std::span<const change> changes) {
   for (const change& one : changes) write(one.array, one.op, one.index, one.bits);
 }
 
+void apply_change(dtype type, const naive_engine::change& one, column& to) {
+  sheaf::visit_dtype(type, [&]<class T>(std::type_identity<T>) {
+    std::byte* const place = to.data() + one.index * sizeof(T);
+    T old;
+    std::memcpy(&old, place, sizeof(T));
+    const T value = merged(one.op, old, element_from<T>(one.bits));
+    std::memcpy(place, &value, sizeof(T));
+  });
+}
+
 void naive_engine::prepare() {
   next_ = columns_;
   for (const std::uint32_t i : order_) {
     const array_recipe& recipe = (*arrays_)[i];
-    if (recipe.form == array_form::delay) next_[i] = columns_[recipe.operands[0]];
-  }
-  for (const change& one : pending_) {
-    sheaf::visit_dtype((*arrays_)[one.array].type, [&]<class T>(std::type_identity<T>) {
-      std::byte* const place = next_[one.array].data() + one.index * sizeof(T);
-      T old;
-      std::memcpy(&old, place, sizeof(T));
-      const T value = merged(one.op, old, element_from<T>(one.bits));
-      std::memcpy(place, &value, sizeof(T));
+    if (recipe.form != array_form::delay || is_fresh_[i]) continue;
+    sheaf::visit_dtype(recipe.type, [&]<class T>(std::type_identity<T>) {
+      const std::vector<column>& before = before_.empty() ? columns_ : before_;
+      std::vector<T> held = elements_of<T>(before[recipe.operands[0]]);
+      held.resize(recipe.length, sheaf::canonical(element_from<T>(recipe.initial)));
+      next_[i].resize(held.size() * sizeof(T));  // as it is, the payloads of NaNs too
+      std::memcpy(next_[i].data(), held.data(), next_[i].size());
     });
+  }
+  before_.clear();
+  is_fresh_.assign(arrays_->size(), false);
+  for (const change& one : pending_) {
+    apply_change((*arrays_)[one.array].type, one, next_[one.array]);
   }
   if (!pending_.empty() || has_delay_ || graph_changed_) recompute(*arrays_, order_, next_);
   graph_changed_ = false;

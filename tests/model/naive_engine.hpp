@@ -78,6 +78,7 @@ struct array_recipe {
   std::uint64_t length = 1;
   array_form form = array_form::source;
   bool lazy = false;
+  bool is_fixed = false;        ///< random edits leave it alone
   std::uint32_t version = 0;    ///< how often it was redefined
   bool declared_first = false;  ///< for the builder: declared before everything, defined last
   std::optional<sheaf::page_class> page = {};  ///< for the builder
@@ -110,6 +111,12 @@ class naive_engine {
 
   /// Another length for a source, at once: what is cut off is forgotten, new elements are zero.
   void resize(std::uint32_t array, std::uint64_t length);
+  struct resized {
+    std::uint32_t array;
+    std::uint64_t length;
+  };
+  /// Every call of `resize` so far.
+  [[nodiscard]] const std::vector<resized>& resizes() const { return resizes_; }
   /// From the next transaction on another graph over the same numbers, with more behind them.
   /// Sources have their lengths by then; the new ones are zero.
   void change_graph(const std::vector<array_recipe>& arrays);
@@ -119,6 +126,8 @@ class naive_engine {
              std::uint64_t bits);
   /// Forgets the transaction.
   void drop() { pending_.clear(); }
+  /// Forgets all of it but the first `count` elements.
+  void keep_first(std::size_t count) { pending_.resize(count); }
   /// Applies the transaction and recomputes everything, aside.
   void prepare();
   /// After `prepare`: the bits of `array` will change.
@@ -177,6 +186,12 @@ class naive_engine {
   std::uint64_t last_number_ = 1;
   bool has_delay_ = false;
   bool graph_changed_ = false;
+  std::vector<resized> resizes_;
+  std::vector<column> before_;           ///< while the graph changes: what delays look back at
+  std::vector<bool> is_fresh_;  ///< by array: a delay that begins
 };
+
+/// Writes one element of an array of `type`.
+void apply_change(dtype type, const naive_engine::change& one, column& to);
 
 }  // namespace model_test

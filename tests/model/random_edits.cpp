@@ -5,7 +5,6 @@
 #include <cstdlib>
 
 #include "model/compare.hpp"
-#include "model/graph_rules.hpp"
 #include "model/random_model.hpp"
 
 namespace model_test {
@@ -21,60 +20,41 @@ random_edits::random_edits(dice& random, host_switch& hosts, const declared_grap
       txn_(txn),
       covered_(covered),
       graph_(before),
-      known_count_(before.arrays.size()),
-      had_delay_(has_delay()) {
-  for (std::uint32_t i = 0; i < graph_.arrays.size(); ++i) fitted_.push_back(operand_lengths(i));
+      known_count_(before.arrays.size()) {
+  for (std::uint32_t i = 0; i < graph_.arrays.size(); ++i) {
+    known_.push_back(operand_lengths_of(graph_.arrays, i));
+  }
 }
 
 bool random_edits::is_live(std::uint32_t array) const {
   return graph_.arrays[array].form != array_form::dropped;
 }
-std::vector<std::uint32_t> random_edits::live() const {
+std::vector<std::uint32_t> random_edits::editable() const {
   std::vector<std::uint32_t> found;
   for (std::uint32_t i = 0; i < graph_.arrays.size(); ++i) {
-    if (is_live(i)) found.push_back(i);
+    if (is_live(i) && !graph_.arrays[i].is_fixed) found.push_back(i);
   }
   return found;
 }
 std::vector<std::uint32_t> random_edits::of_form(bool source) const {
-  std::vector<std::uint32_t> found = live();
+  std::vector<std::uint32_t> found = editable();
   std::erase_if(found, [&](std::uint32_t i) {
     return (graph_.arrays[i].form == array_form::source) != source;
   });
   return found;
 }
 std::vector<std::uint32_t> random_edits::readers_of(std::uint32_t array) const {
-  std::vector<std::uint32_t> found = live();
+  std::vector<std::uint32_t> found = editable();
   std::erase_if(found, [&](std::uint32_t i) {
     return std::ranges::count(needs_of(graph_.arrays[i]), array) == 0;
   });
   return found;
-}
-std::vector<std::uint64_t> random_edits::operand_lengths(std::uint32_t array) const {
-  std::vector<std::uint64_t> found;
-  for (const std::uint32_t read : needs_of(graph_.arrays[array])) {
-    found.push_back(graph_.arrays[read].length);
-  }
-  return found;
-}
-bool random_edits::has_delay() const {
-  return std::ranges::any_of(graph_.arrays, [](const array_recipe& recipe) {
-    return recipe.form == array_form::delay;
-  });
 }
 std::string random_edits::shown(std::uint32_t array) const {
   const std::string& name = graph_.arrays[array].name;
   return name.empty() ? "#" + std::to_string(index_of(graph_.handles[array].id())) : name;
 }
 
-bool random_edits::must_be_refused() const {
-  if (!stuck_.empty() || !naive_.writes_fit(graph_.arrays)) return true;
-  return std::ranges::any_of(live(), [&](std::uint32_t i) {
-    return std::ranges::any_of(needs_of(graph_.arrays[i]),
-                               [&](std::uint32_t read) { return !is_live(read); });
-  });
-}
-bool random_edits::may_be_refused() const { return may_be_refused_ || had_delay_ || has_delay(); }
 bool random_edits::runs_anew(std::uint32_t array) const { return anew_.contains(array); }
 
 void random_edits::note(const char* what, std::uint32_t array) const {
@@ -83,41 +63,32 @@ void random_edits::note(const char* what, std::uint32_t array) const {
                static_cast<unsigned long long>(graph_.arrays[array].length));
 }
 
-void random_edits::note_fitted(std::uint32_t array) {
-  fitted_.resize(graph_.arrays.size());
-  fitted_[array] = operand_lengths(array);
-  stuck_.erase(array);
+bool random_edits::fits() const {
+  const bool reads_dropped = std::ranges::any_of(editable(), [&](std::uint32_t i) {
+    return std::ranges::any_of(needs_of(graph_.arrays[i]),
+                               [&](std::uint32_t read) { return !is_live(read); });
+  });
+  if (reads_dropped || !naive_.writes_fit(graph_.arrays)) return false;
+  std::vector<array_recipe> trial = graph_.arrays;
+  operand_lengths known = known_;
+  return follow_lengths(trial, known);
 }
 
-/// Lengths that follow. What a delay follows may stand behind it, hence twice.
-void random_edits::settle() {
-  for (int pass = 0; pass < 2; ++pass) {
-    for (const std::uint32_t at : order_of(graph_.arrays)) {
-      array_recipe& recipe = graph_.arrays[at];
-      if (recipe.form == array_form::source) continue;
-      const bool reads_dropped = std::ranges::any_of(
-          needs_of(recipe), [&](std::uint32_t read) { return !is_live(read); });
-      if (reads_dropped) continue;
-      if (operand_lengths(at) == fitted_[at]) {
-        stuck_.erase(at);
-        continue;
-      }
-      if (!follows(graph_.arrays, at)) may_be_refused_ = true;
-      if (const auto length = length_over(graph_.arrays, at)) {
-        recipe.length = *length;
-        note_fitted(at);
-      } else {
-        stuck_.insert(at);
-      }
-    }
+/// Handles are told the new sizes, as `find` would.
+bool random_edits::settle() {
+  if (!fits() || !follow_lengths(graph_.arrays, known_)) return false;
+  for (std::size_t i = 0; i < graph_.arrays.size(); ++i) {
+    sheaf::array_handle handle = graph_.handles[i].handle();
+    handle.size = graph_.arrays[i].length;
+    graph_.handles[i] = sheaf::any_array(handle, graph_.arrays[i].type);
   }
+  return true;
 }
 
 void random_edits::edit() {
   const std::uint64_t choice = random_.below(100);
-  const bool is_whole = !must_be_refused();  // what is defined now finds its operands as they are
-  if (choice < 20 && is_whole) return add();
-  if (choice < 42 && is_whole) return redefine();
+  // What is defined finds its operands as they are by then.
+  if (choice < 42 && settle()) return choice < 20 ? add() : redefine();
   if (choice < 52) return rename();
   if (choice < 64) return drop();
   if (choice < 86) return resize();
@@ -126,15 +97,12 @@ void random_edits::edit() {
 
 void random_edits::add() {
   std::vector<array_recipe> made = random_addition(random_, graph_.arrays);
-  const bool delays = std::ranges::any_of(
-      made, [](const array_recipe& recipe) { return recipe.form == array_form::delay; });
-  if (delays && !had_delay_ && random_.chance(90)) return rename();
   const auto first = static_cast<std::uint32_t>(graph_.arrays.size());
   for (array_recipe& recipe : made) graph_.arrays.push_back(std::move(recipe));
   declare_more(txn_.graph(), graph_.arrays, graph_.handles, hosts_);
   for (std::uint32_t i = first; i < graph_.arrays.size(); ++i) {
     note("add", i);
-    note_fitted(i);
+    known_.push_back(operand_lengths_of(graph_.arrays, i));
     anew_.insert(i);
   }
   ++covered_.added;
@@ -159,8 +127,7 @@ void random_edits::redefine() {
     old = std::move(made);
     redefine_one(txn_.graph(), graph_.arrays, graph_.handles, at, hosts_);
     note("redefine", at);
-    note_fitted(at);
-    settle();
+    known_[at] = operand_lengths_of(graph_.arrays, at);
     anew_.insert(at);
     ++covered_.redefined;
     return;
@@ -170,8 +137,9 @@ void random_edits::redefine() {
 std::string random_edits::unused_name() {
   if (random_.chance(8)) return {};
   const auto is_used = [&](const std::string& name) {
-    return std::ranges::any_of(live(),
-                               [&](std::uint32_t i) { return graph_.arrays[i].name == name; });
+    return std::ranges::any_of(graph_.arrays, [&](const array_recipe& recipe) {
+      return recipe.form != array_form::dropped && recipe.name == name;
+    });
   };
   const array_recipe& any = random_.pick(graph_.arrays);  // dropped ones free their names
   if (!any.name.empty() && !is_used(any.name)) return any.name;
@@ -182,7 +150,7 @@ std::string random_edits::unused_name() {
 }
 
 void random_edits::rename() {
-  const std::uint32_t at = random_.pick(live());
+  const std::uint32_t at = random_.pick(editable());
   graph_.arrays[at].name = unused_name();
   note("rename", at);
   txn_.graph().rename(graph_.handles[at], graph_.arrays[at].name);
@@ -193,16 +161,15 @@ void random_edits::drop_one(std::uint32_t at) {
   note("drop", at);
   txn_.graph().drop(graph_.handles[at]);
   graph_.arrays[at].form = array_form::dropped;
-  stuck_.erase(at);
   ++covered_.dropped;
 }
 
 /// Alone, with everything that reads it, or, which is wrong, without that.
 void random_edits::drop() {
-  const std::uint32_t at = random_.pick(live());
+  const std::uint32_t at = random_.pick(editable());
   std::vector<std::uint32_t> gone;
   const std::vector<bool> reached = reached_from(graph_.arrays, at);
-  for (const std::uint32_t i : live()) {
+  for (const std::uint32_t i : editable()) {
     if (reached[i]) gone.push_back(i);
   }
   const std::vector<std::uint32_t> sources = of_form(true);
@@ -213,7 +180,6 @@ void random_edits::drop() {
   }
   if (random_.chance(50)) std::ranges::reverse(gone);
   for (const std::uint32_t i : gone) drop_one(i);
-  settle();
 }
 
 std::uint64_t random_edits::length_like(std::uint64_t length) {
@@ -248,8 +214,7 @@ void random_edits::resize() {
     std::erase_if(hosts, [&](auto i) { return graph_.arrays[i].form != array_form::host; });
     if (!hosts.empty()) {
       const std::uint32_t at = random_.pick(hosts);
-      resize_one(at, length_like(graph_.arrays[at].length));
-      return settle();
+      return resize_one(at, length_like(graph_.arrays[at].length));
     }
   }
   const std::uint32_t at = random_.pick(found);
@@ -259,7 +224,6 @@ void random_edits::resize() {
   for (const std::uint32_t i : found) {
     if (graph_.arrays[i].length == before) resize_one(i, length);
   }
-  settle();
 }
 
 void random_edits::append() {
@@ -280,14 +244,13 @@ void random_edits::append() {
       naive_.write(at, sheaf::merge_operator::assign, end + i, sheaf::to_bits(values[i]));
     }
   });
-  settle();
   ++covered_.appended;
 }
 
 wrong_edit random_edits::mistake(const sheaf::any_array& foreign) {
   ++covered_.mistakes;
   sheaf::model& graph = txn_.graph();
-  const std::vector<std::uint32_t> all = live();
+  const std::vector<std::uint32_t> all = editable();
   const std::uint32_t at = random_.pick(all);
   const std::uint32_t source = random_.pick(of_form(true));
   const auto kind = static_cast<std::uint32_t>(random_.below(10));
@@ -343,7 +306,7 @@ wrong_edit random_edits::wrong_redefinition(std::uint32_t kind) {
       return {status_code::invalid_argument, shown(at)};
     }
     if (kind == 7) {
-      std::vector<std::uint32_t> circle = live();
+      std::vector<std::uint32_t> circle = editable();
       std::erase_if(circle, [&](std::uint32_t i) {
         const array_recipe& recipe = graph_.arrays[i];
         return !reached[i] || recipe.type != graph_.arrays[at].type ||

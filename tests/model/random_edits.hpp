@@ -13,6 +13,7 @@
 #include <sheaf/engine/engine.hpp>
 
 #include "model/dice.hpp"
+#include "model/graph_rules.hpp"
 #include "model/model_builder.hpp"
 #include "model/naive_engine.hpp"
 
@@ -28,7 +29,6 @@ struct edit_coverage {
   std::uint64_t resized = 0;
   std::uint64_t appended = 0;
   std::uint64_t unfit = 0;        ///< refused, as they had to be
-  std::uint64_t unsupported = 0;  ///< refused where the engine promises nothing
   std::uint64_t mistakes = 0;
   std::uint64_t failed_hosts = 0;
   std::uint64_t late_writes = 0;  ///< of a transaction from before a change, committed after it
@@ -47,20 +47,15 @@ class random_edits {
   random_edits(dice& random, host_switch& hosts, const declared_graph& before,
                naive_engine& naive, sheaf::transaction& txn, edit_coverage& covered);
 
-  /// One edit, of any kind; told to the naive engine by `finish`.
+  /// One edit, of any kind.
   void edit();
+  /// After the last one: lengths follow. False where the commit must refuse it.
+  [[nodiscard]] bool settle();
   /// One that the commit must refuse.
   [[nodiscard]] wrong_edit mistake(const sheaf::any_array& foreign);
-  /// Tells the naive engine, which from then on refers to `after`.
-  void finish(const declared_graph& after) { naive_.change_graph(after.arrays); }
 
-  /// The engine must refuse it.
-  [[nodiscard]] bool must_be_refused() const;
-  /// The engine may refuse it: it promises nothing here.
-  [[nodiscard]] bool may_be_refused() const;
   /// Arrays whose host functions the commit calls, whatever the bits.
   [[nodiscard]] bool runs_anew(std::uint32_t array) const;
-  [[nodiscard]] declared_graph take() { return std::move(graph_); }
   [[nodiscard]] const declared_graph& graph() const { return graph_; }
 
  private:
@@ -72,18 +67,15 @@ class random_edits {
   void append();
   void resize_one(std::uint32_t array, std::uint64_t length);
   void drop_one(std::uint32_t array);
-  void settle();
+  bool fits() const;
   void note(const char* what, std::uint32_t array) const;
-  void note_fitted(std::uint32_t array);
   std::uint64_t length_like(std::uint64_t length);
   std::string unused_name();
 
   bool is_live(std::uint32_t array) const;
-  std::vector<std::uint32_t> live() const;
+  std::vector<std::uint32_t> editable() const;
   std::vector<std::uint32_t> of_form(bool source) const;
   std::vector<std::uint32_t> readers_of(std::uint32_t array) const;
-  std::vector<std::uint64_t> operand_lengths(std::uint32_t array) const;
-  bool has_delay() const;
   wrong_edit wrong_redefinition(std::uint32_t kind);
   std::string shown(std::uint32_t array) const;
 
@@ -94,11 +86,8 @@ class random_edits {
   edit_coverage& covered_;
   declared_graph graph_;
   std::size_t known_count_;          ///< arrays of the graph before
-  bool had_delay_;
-  bool may_be_refused_ = false;
-  std::set<std::uint32_t> stuck_;    ///< arrays that cannot follow
   std::set<std::uint32_t> anew_;     ///< arrays added or redefined
-  std::vector<std::vector<std::uint64_t>> fitted_;  ///< operand lengths each array was defined over
+  operand_lengths known_;            ///< that definitions have followed
 };
 
 /// What every name of `graph` finds, those of dropped arrays included.

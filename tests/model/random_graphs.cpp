@@ -57,9 +57,9 @@ bool random_graphs::change(bool history_may_be_full) {
   random_edits edits(random_, hosts_, before, next, txn, covered_);
   (void)txn.graph();  // a look at the graph is no edit
   for (std::uint64_t left = random_.below(5); left != 0; --left) edits.edit();
-  const bool unfit = edits.must_be_refused();
+  const bool unfit = !edits.settle();
   auto after = std::make_unique<declared_graph>(edits.graph());
-  if (!unfit) edits.finish(*after);
+  if (!unfit) next.change_graph(after->arrays);
   random_writes late(random_, after->arrays, after->handles, next);
   if (!unfit && random_.chance(60)) late.fill(txn);
   if (random_.chance(4)) return false;  // it is aborted
@@ -78,7 +78,7 @@ bool random_graphs::change(bool history_may_be_full) {
   early.take_back();
   late.take_back();
   if (!done) {
-    refused(done.error(), edits, history_may_be_full);
+    refused(done.error(), edits, unfit, history_may_be_full);
     lost_ = {after->handles.begin() + static_cast<std::ptrdiff_t>(before.handles.size()),
              after->handles.end()};
   } else {
@@ -96,7 +96,7 @@ bool random_graphs::change(bool history_may_be_full) {
   return is_edited && done;
 }
 
-void random_graphs::refused(const sheaf::status& why, const random_edits& edits,
+void random_graphs::refused(const sheaf::status& why, const random_edits& edits, bool unfit,
                             bool history_may_be_full) {
   ++figures_.failed;
   const status_code code = why.code();
@@ -112,13 +112,8 @@ void random_graphs::refused(const sheaf::status& why, const random_edits& edits,
                         code == status_code::out_of_range ||
                         code == status_code::invalid_argument ||
                         code == status_code::unknown_array || code == status_code::unsupported;
-  require(is_unfit, "a change of the graph: " + why.message());
-  if (edits.must_be_refused()) {
-    ++covered_.unfit;
-    return;
-  }
-  require(edits.may_be_refused(), "a change of the graph that fits: " + why.message());
-  ++covered_.unsupported;
+  require(unfit && is_unfit, "a change of the graph: " + why.message());
+  ++covered_.unfit;
 }
 
 void random_graphs::make_mistake() {
@@ -137,11 +132,6 @@ void random_graphs::make_mistake() {
   const auto done = std::move(txn).commit();
   writes.take_back();
   require(!done, "a wrong edit is taken");
-  if (done.error().code() == status_code::unsupported) {
-    require(edits.may_be_refused(), "a wrong edit: " + done.error().message());
-    ++figures_.failed;
-    return;
-  }
   require(done.error().code() == wrong.code,
           "a wrong edit is refused with its code: " + done.error().message());
   require(wrong.name.empty() || done.error().message().find(wrong.name) != std::string::npos,
@@ -171,8 +161,6 @@ void random_graphs::overlap(bool history_may_be_full) {
 void random_graphs::commit_late_edit(sheaf::transaction txn, std::uint32_t renamed,
                                      const std::string& name, bool changed,
                                      bool history_may_be_full) {
-  const bool has_delay = std::ranges::any_of(
-      naive_.arrays(), [](const array_recipe& r) { return r.form == array_form::delay; });
   const auto done = std::move(txn).commit();
   ++covered_.late_edits;
   if (done) {
@@ -189,8 +177,7 @@ void random_graphs::commit_late_edit(sheaf::transaction txn, std::uint32_t renam
     const status_code code = done.error().code();
     if (takes_an_epoch(code)) naive_.spend();
     require((changed && code == status_code::conflict) ||
-                (code == status_code::history_full && history_may_be_full) ||
-                (!changed && has_delay && code == status_code::unsupported),
+                (code == status_code::history_full && history_may_be_full),
             "a late edit: " + done.error().message());
   }
   check_names(engine_, *graphs_.back());

@@ -50,7 +50,8 @@ class random_graphs {
 
  private:
   bool must_fail(const random_edits& edits, const naive_engine& next) const;
-  void refused(const sheaf::status& why, const random_edits& edits, bool history_may_be_full);
+  void refused(const sheaf::status& why, const random_edits& edits, bool unfit,
+               bool history_may_be_full);
   void commit_late_writes(sheaf::transaction txn,
                           const std::vector<naive_engine::change>& written, bool changed,
                           bool history_may_be_full);

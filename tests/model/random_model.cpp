@@ -16,7 +16,8 @@ constexpr std::uint64_t huge_length = std::uint64_t{1} << 18;
 
 class model_dice {
  public:
-  model_dice(dice& random, model_shape shape) : random_(random), shape_(shape) {
+  model_dice(dice& random, model_shape shape, std::vector<array_recipe> first)
+      : random_(random), shape_(shape), arrays_(std::move(first)) {
     const std::uint64_t count = shape == model_shape::wide ? 1 : random_.between(1, 3);
     for (std::uint64_t i = 0; i < count; ++i) types_.push_back(any_type());
     lengths_ = {random_length(), random_length()};
@@ -581,8 +582,9 @@ class model_dice {
 
 }  // namespace
 
-std::vector<array_recipe> random_model(dice& random, model_shape shape) {
-  return model_dice(random, shape).run();
+std::vector<array_recipe> random_model(dice& random, model_shape shape,
+                                       std::vector<array_recipe> first) {
+  return model_dice(random, shape, std::move(first)).run();
 }
 
 std::vector<array_recipe> random_addition(dice& random, const std::vector<array_recipe>& arrays) {

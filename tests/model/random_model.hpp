@@ -18,7 +18,9 @@ enum class model_shape : std::uint8_t {
   wide,   ///< layers of many one-page arrays, most of them with the same operation
 };
 
-[[nodiscard]] std::vector<array_recipe> random_model(dice& random, model_shape shape);
+/// Behind those that `first` has.
+[[nodiscard]] std::vector<array_recipe> random_model(dice& random, model_shape shape,
+                                                     std::vector<array_recipe> first = {});
 
 /// One more source or derived array, or the members of a circle, to stand behind `arrays`.
 [[nodiscard]] std::vector<array_recipe> random_addition(dice& random,

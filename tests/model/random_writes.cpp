@@ -17,6 +17,7 @@ random_writes::random_writes(dice& random, const std::vector<array_recipe>& arra
                              const std::vector<sheaf::any_array>& handles, naive_engine& naive)
     : random_(random), arrays_(arrays), handles_(handles), naive_(naive) {
   for (std::uint32_t i = 0; i < arrays.size(); ++i) {
+    if (arrays[i].is_fixed) continue;
     if (arrays[i].form == array_form::source) sources_.push_back(i);
     else if (arrays[i].form != array_form::dropped) derived_.push_back(i);
   }
@@ -84,6 +85,16 @@ void random_writes::fill(Txn& txn) {
         const std::uint32_t target = random_.pick(sources_);
         call(target, [&]<class T>() { write<T>(txn, target); });
       }
+  }
+}
+
+template <class Txn>
+void random_writes::few(Txn& txn) {
+  for (std::uint64_t left = random_.between(1, 4); left != 0; --left) {
+    const std::uint32_t target = random_.pick(sources_);
+    sheaf::visit_dtype(arrays_[target].type, [&]<class T>(std::type_identity<T>) {
+      write_one<T>(txn, target);
+    });
   }
 }
 
@@ -273,6 +284,8 @@ status_code random_writes::mistake(Txn& txn, std::uint32_t target,
 
 template void random_writes::fill(sheaf::transaction&);
 template void random_writes::fill(sheaf::fork_transaction&);
+template void random_writes::few(sheaf::transaction&);
+template void random_writes::few(sheaf::fork_transaction&);
 template status_code random_writes::make_mistake(sheaf::transaction&, const sheaf::any_array&);
 template status_code random_writes::make_mistake(sheaf::fork_transaction&,
                                                  const sheaf::any_array&);

@@ -22,6 +22,9 @@ class random_writes {
   /// One element; everything; a handful of calls; or what is there already.
   template <class Txn>  // of an engine or of a fork
   void fill(Txn& txn);
+  /// One to four single elements.
+  template <class Txn>
+  void few(Txn& txn);
   /// One call that must be refused; returns the code it must be refused with. The naive engine does
   /// not hear of it.
   template <class Txn>
