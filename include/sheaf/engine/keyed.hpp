@@ -19,6 +19,7 @@
 /// at the last.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -351,10 +352,11 @@ template <class Key, detail::key_writer Txn>
 
 /// Gives the keyed source another number of rows, in a change of the graph; keys keep theirs.
 /// Columns are arrays of the host's own: resize them in the same transaction. New rows are free
-/// from the next transaction on. Reads all keys, so a commit in between that inserts or erases one
-/// is a `conflict`. Errors: `invalid_argument` where a row past the new end has a key, naming it;
-/// those of `transaction::read_range` and `transaction::resize`. On an error the transaction is
-/// as before, but what `resize` refuses, which poisons it.
+/// from the next transaction on. Writes all slots, which grow and never shrink, so a commit in
+/// between that inserts or erases a key is a `conflict`. Errors: `invalid_argument` for a number of
+/// rows that cannot be, or where a row past the new end has a key, naming it; those of
+/// `transaction::read_range` and `transaction::resize`. On an error the transaction is as before,
+/// but what `transaction::resize` refuses poisons it.
 ///
 /// Cost: O(rows), and what a change of the graph costs.
 template <class Key>
@@ -369,7 +371,8 @@ template <class Key>
   }
   detail::key_table table;
   SHEAF_TRY(table.read(txn, *before));
-  std::vector<std::uint64_t> slots(keyed_slots_for(rows), 0);
+  // All slots are written, and none goes: who inserts or erases meanwhile writes one of them.
+  std::vector<std::uint64_t> slots(std::max(before->slots.size(), keyed_slots_for(rows)), 0);
   for (std::uint64_t row = 0; row < before->rows; ++row) {
     if (table.used[row] == 0) continue;
     if (row >= rows) {
