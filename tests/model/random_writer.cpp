@@ -58,6 +58,15 @@ void random_writer::write_ticket(Txn& txn, naive_engine& recorder, std::uint64_t
   recorder.write(ticket_array, sheaf::merge_operator::assign, index, value);
 }
 
+void random_writer::add_to_balance(sheaf::transaction& txn) {
+  const std::uint64_t index = random_.below(2);
+  const float value = static_cast<float>(random_.between(1, 100'000)) / 7;
+  const float amount = random_.chance(50) ? value : -value;
+  const array<float> balance(graph_->handles[balance_array].handle());
+  txn.merge(balance, sheaf::merge_operator::add, {.index = index}, amount);
+  recorder_->write(balance_array, sheaf::merge_operator::add, index, sheaf::to_bits(amount));
+}
+
 template <class Txn>
 void random_writer::write(Txn& txn, random_writes& writes) {
   if (random_.chance(25)) writes.fill(txn);
@@ -96,7 +105,8 @@ void random_writer::read(sheaf::transaction& txn, recorded_transaction& one) {
 void random_writer::write_and_read(sheaf::transaction& txn, recorded_transaction& one,
                                    random_writes& writes) {
   write_ticket(txn, *recorder_, action_ + 1);
-  write(txn, writes);
+  if (random_.chance(70)) add_to_balance(txn);
+  if (random_.chance(70)) write(txn, writes);
   if (random_.chance(15)) {
     const sheaf::savepoint_id before = txn.savepoint();
     const std::size_t count = recorder_->pending().size();

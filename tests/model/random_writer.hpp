@@ -74,6 +74,7 @@ class random_writer {
 
   template <class Txn>
   void write_ticket(Txn& txn, naive_engine& recorder, std::uint64_t value);
+  void add_to_balance(sheaf::transaction& txn);
   template <class Txn>
   void write(Txn& txn, random_writes& writes);
   void read(sheaf::transaction& txn, recorded_transaction& one);
@@ -97,7 +98,10 @@ class random_writer {
   edit_coverage edits_;
 };
 
-/// The number of the array of tickets, and which of its elements an action has.
+/// The array of tickets: an element for each action of each thread.
 inline constexpr std::uint32_t ticket_array = 0;
+/// Two sums that many transactions add to. Additions never conflict, and how they round tells the
+/// order in which they were applied, inside of a group, too.
+inline constexpr std::uint32_t balance_array = 1;
 
 }  // namespace model_test

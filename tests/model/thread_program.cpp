@@ -11,10 +11,11 @@ namespace model_test {
 
 namespace {
 
-/// Tickets first, the random model behind them.
+/// Tickets and balances first, the random model behind them.
 std::vector<array_recipe> with_tickets(dice& random, std::uint64_t tickets) {
   std::vector<array_recipe> arrays{
-      {.name = "tickets", .type = dtype::u64, .length = tickets, .is_fixed = true}};
+      {.name = "tickets", .type = dtype::u64, .length = tickets, .is_fixed = true},
+      {.name = "balance", .type = dtype::f32, .length = 2, .is_fixed = true}};
   return random_model(random, model_shape::mixed, std::move(arrays));
 }
 
