@@ -27,8 +27,16 @@ void frame_runs::add(std::uint32_t slot, std::uint32_t count, page_class page,
   made.free.reserve(1);
   order_.reserve(runs_.size() + 1);
   extents_.reserve(extents_.size() + 1);
-  runs_.push_back(std::move(made));
-  add_extent(first, static_cast<std::uint32_t>(runs_.size() - 1));
+  const auto gone = std::ranges::find_if(runs_, [](const frame_run& run) {
+    return run.slot == none && run.extent_count == 0;
+  });
+  const auto place = static_cast<std::uint32_t>(gone - runs_.begin());
+  if (gone == runs_.end()) {
+    runs_.push_back(std::move(made));
+  } else {
+    *gone = std::move(made);
+  }
+  add_extent(first, place);
   reorder();
 }
 
@@ -43,6 +51,7 @@ void frame_runs::reorder() noexcept {
 void frame_runs::remove(std::uint32_t slot) noexcept {
   const auto index = static_cast<std::uint32_t>(find(slot) - runs_.data());
   std::erase_if(extents_, [&](const extent& known) { return known.run == index; });
+  runs_[index].extent_count = 0;
   runs_[index].slot = none;
   reorder();
 }
@@ -56,6 +65,7 @@ void frame_runs::move(frame_run& run, std::uint32_t place, page_allocator& to) n
     std::erase_if(extents_, [&](const extent& known) {
       return known.run == index && known.first == first;
     });
+    --run.extent_count;
   }
   run.free.clear();
 }
@@ -72,6 +82,7 @@ void frame_runs::add_extent(std::uint32_t first, std::uint32_t run) {
                                      return value < std::tuple(known.page, known.first);
                                    });
   extents_.insert(at, {first, 0, run, page});
+  ++runs_[run].extent_count;
 }
 
 status frame_runs::prepare(frame_run& run, page_allocator& from) noexcept {
@@ -123,6 +134,7 @@ bool frame_runs::free_frame(page_class page, std::uint32_t frame, page_allocator
   } else {
     give_back(run, found.first, to);
     extents_.erase(after - 1);
+    --run.extent_count;
   }
   return true;
 }

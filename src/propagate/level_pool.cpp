@@ -21,7 +21,7 @@ level_pool::~level_pool() = default;
 level_pool::level_pool(level_pool&&) noexcept = default;
 
 void level_pool::run(std::uint32_t first, std::uint32_t last, std::uint32_t grain, void* context,
-                     void (*body)(void*, unsigned, std::uint32_t, std::uint32_t)) {
+                     void (*body)(void*, unsigned, std::uint32_t, std::uint32_t)) noexcept {
   arena_->tasks.execute([&] {
     tbb::parallel_for(tbb::blocked_range<std::uint32_t>(first, last, grain),
                       [&](const tbb::blocked_range<std::uint32_t>& range) {

@@ -17,9 +17,11 @@ class level_pool {
 
   /// Calls `body(context, worker, begin, end)` for ranges that cover [first, last) once, each at
   /// least `grain` long where possible. `worker` is below the thread count and belongs to one
-  /// thread at a time. Returns when all are done.
+  /// thread at a time. Returns when all are done. Where oneTBB finds no memory for its tasks the
+  /// process ends: ranges that were run cannot be told from those that were not.
   void run(std::uint32_t first, std::uint32_t last, std::uint32_t grain, void* context,
-           void (*body)(void* context, unsigned worker, std::uint32_t begin, std::uint32_t end));
+           void (*body)(void* context, unsigned worker, std::uint32_t begin,
+                        std::uint32_t end)) noexcept;
 
  private:
   struct arena;

@@ -118,8 +118,8 @@ const std::vector<operator_kind_case>& operator_kinds() {
       {"elementwise", build_elementwise}, {"reductions", build_reductions},
       {"gathers", build_gathers},         {"products", build_products},
       {"stencils", build_stencils},       {"scans", build_scans},
-      {"orders", build_orders},           {"fixpoints", build_fixpoints},
-      {"delays", build_delays, false},    {"contiguous", build_contiguous, true, true},
+      {"orders", build_orders},           {"fixpoints", build_fixpoints, true, false, true},
+      {"delays", build_delays},    {"contiguous", build_contiguous, true, true},
   };
   return all;
 }

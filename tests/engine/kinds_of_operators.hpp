@@ -45,6 +45,7 @@ struct operator_kind_case {
   std::function<void(world& of, model& in, const std::string& prefix, array<float> x)> build;
   bool may_change_graph = true;
   bool keeps_extents = false;  ///< its arrays keep a second extent once they had one
+  bool can_fail = false;       ///< by itself, without a host function
 };
 
 using image = std::vector<std::byte>;
@@ -115,6 +116,7 @@ class world {
   }
   [[nodiscard]] image bits() { return bits(desk.snapshot()); }
   [[nodiscard]] const operator_kind_case& kind() const noexcept { return kind_; }
+  [[nodiscard]] bool can_fail() const noexcept { return with_hosts_ || kind_.can_fail; }
 
   /// Random writes to sources: the same for equal seeds.
   template <class Transaction>

@@ -31,6 +31,7 @@ struct frame_run {
   std::uint32_t slot;                     ///< its first; `frame_runs::none` once its array is gone
   std::uint32_t count;
   page_class page;
+  std::uint32_t extent_count = 0;         ///< without a slot and an extent its place is free
   bool is_wanted = false;                ///< counted in the demand at hand
   std::uint32_t prepared = 0xffff'ffffu;  ///< first frame of the extent set aside for this commit
   std::vector<std::uint32_t> free = {};   ///< first frames of free extents
@@ -47,7 +48,8 @@ class frame_runs {
   /// All runs, those whose arrays are gone included.
   [[nodiscard]] std::vector<frame_run>& all() noexcept { return runs_; }
 
-  /// Adds a run; its first extent begins at `first`. Throws `std::bad_alloc` with nothing changed.
+  /// Adds a run, in the place of one that is gone where there is one; its first extent begins at
+  /// `first`. Throws `std::bad_alloc` with nothing changed. O(runs).
   void add(std::uint32_t slot, std::uint32_t count, page_class page, std::uint32_t first);
   /// Sees to it that `run` has a prepared extent; `out_of_memory`.
   [[nodiscard]] status prepare(frame_run& run, page_allocator& from) noexcept;
