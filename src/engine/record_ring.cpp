@@ -76,8 +76,11 @@ void record_ring::publish(std::uint64_t epoch, const accepted_group& group,
 
 bool record_ring::begin_block(std::uint64_t epoch, std::size_t size,
                               const std::shared_ptr<const resolved_plan>& graph) noexcept {
+  // A block holds records of one graph: where the graph changes often, none is left half empty.
+  const bool goes_on = current_ != nullptr && current_->graph == graph;
   const std::size_t usual = std::clamp(bytes_max_ / 8, block_size_min, block_size_max);
-  const std::size_t capacity = std::max(size, usual);
+  const std::size_t capacity =
+      std::max(size, goes_on ? std::min(usual, current_->capacity * 2) : block_size_min);
   try {
     auto made = std::make_shared<record_block>();
     made->graph = graph;

@@ -7,9 +7,6 @@ namespace engine_test {
 
 namespace {
 
-/// No subscriber is to miss an epoch here.
-constexpr std::size_t record_bytes = std::size_t{1} << 28;
-
 host_function reversed() {
   return [](host_call& call) -> status {
     const auto from = call.operand<word>(0);
@@ -22,7 +19,7 @@ host_function reversed() {
 }  // namespace
 
 evolving::evolving(std::uint64_t seed, readers mode)
-    : random_(seed), desk(opened(declare(), {.mode = mode, .record_bytes_max = record_bytes})) {
+    : random_(seed), desk(opened(declare(), {.mode = mode})) {
   by_epoch_[1] = std::make_shared<const state>(now_);
 }
 

@@ -45,7 +45,7 @@ TEST(FrameRuns, APlaceWithAnExtentSomebodySeesIsNotGivenAway) {
   EXPECT_EQ(runs.all().size(), 2u);
   EXPECT_TRUE(runs.free_frame(page_class::b64, index_of(seen), *allocator));
   EXPECT_TRUE(runs.free_frame(page_class::b64, index_of(seen) + 1, *allocator));
-  EXPECT_FALSE(runs.free_frame(page_class::b64, index_of(seen), *allocator)) << "it belongs to none";
+  EXPECT_FALSE(runs.free_frame(page_class::b64, index_of(seen), *allocator)) << "of none";
   EXPECT_EQ(runs.find(0)->count, 3u);
 }
 
