@@ -20,6 +20,11 @@ bool dirty_map::is_pushed_only(const plan_operation& op) noexcept {
   return rules != nullptr && rules->pushed_only;
 }
 
+bool dirty_map::takes_pages(const plan_operation& op) noexcept {
+  const operator_rules* rules = rules_of(op.kind);
+  return rules != nullptr && rules->push_pages != nullptr;
+}
+
 std::uint64_t dirty_map::changed_elements(const plan_operand& operand,
                                           std::uint64_t line) const noexcept {
   const unsigned shift = line_shift - size_shift(operand.type);
@@ -52,6 +57,16 @@ void dirty_map::mark_all_elements(const plan_node& node, const plan_operation& o
   mark_line_range(node, op, 0, lines);
 }
 
+std::uint64_t dirty_map::count_marked(const plan_node& node,
+                                      const plan_operation& op) const noexcept {
+  const unsigned shift = line_shift - size_shift(op.type);
+  const std::uint64_t lines = ((op.length - 1) >> shift) + 1;
+  const std::uint64_t* masks = element_masks_ + plan_.indexed_begin[plan_.node_index(node)];
+  std::uint64_t marked = 0;
+  for (std::uint64_t line = 0; line < lines; ++line) marked += line_count(masks[line]);
+  return marked;
+}
+
 void dirty_map::push(std::uint32_t producer, std::uint32_t page, line_mask changed) noexcept {
   const plan& graph = *plan_.graph;
   const std::uint32_t last = graph.child_begin[producer + 1];
@@ -62,6 +77,7 @@ void dirty_map::push(std::uint32_t producer, std::uint32_t page, line_mask chang
       mark(node.slot + page, changed);
       continue;
     }
+    if (takes_pages(op)) continue;
     const std::uint32_t* entries = graph.operands.data() + node.operand_begin;
     for (std::uint32_t k = 0; k < op.operand_count; ++k) {
       if (graph.operand_details[entries[k]].producer == producer) {
@@ -76,6 +92,10 @@ void dirty_map::push_into(const plan_node& node, const plan_operation& op) noexc
   for (std::uint32_t k = 0; k < op.operand_count; ++k) {
     const plan_operand& operand = plan_.operand(node, k);
     if (operand.producer == no_index) continue;
+    if (takes_pages(op)) {
+      push_operand_pages(node, op, k, 0, graph.page_count_of(operand.producer));
+      continue;
+    }
     const std::uint32_t last = operand.slot + graph.page_count_of(operand.producer);
     for (std::uint32_t slot = dirty_.next(operand.slot); slot < last;
          slot = dirty_.next(slot + 1)) {
@@ -142,6 +162,12 @@ bool dirty_map::push_operand_until(const plan_node& node, const plan_operation& 
   // What it did besides: at most a few hundred marks.
   (void)with.spent(line_count(changed));
   return !is_cut_;
+}
+
+void dirty_map::push_operand_pages(const plan_node& node, const plan_operation& op,
+                                   std::uint32_t which, std::uint32_t begin,
+                                   std::uint32_t end) noexcept {
+  rules_of(op.kind)->push_pages(*this, node, op, which, begin, end);
 }
 
 void dirty_map::push_operand(const plan_node& node, const plan_operation& op,

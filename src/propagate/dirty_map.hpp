@@ -11,6 +11,7 @@
 /// Thread safety: `push` by one thread; `pull` by many.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -42,7 +43,8 @@ class dirty_map {
   /// While set, every element of a changed line counts as changed, whatever its producer noted.
   void set_whole_lines(bool whole) noexcept { whole_lines_ = whole; }
 
-  /// Marks what `changed` lines of page `page` of `producer` reach.
+  /// Marks what `changed` lines of page `page` of `producer` reach, but for kinds that want all
+  /// changed pages at once: those are for `push_operand_pages`.
   void push(std::uint32_t producer, std::uint32_t page, line_mask changed) noexcept;
   /// Marks what the changed pages of the operands of `node` reach in it; for the kinds whose pull
   /// would have to search (`is_pushed_only`).
@@ -52,11 +54,16 @@ class dirty_map {
                                 pace& with, push_point& at) noexcept;
   [[nodiscard]] bool push_into_until(const plan_node& node, const plan_operation& op, pace& with,
                                      push_point& at) noexcept;
+  /// For such a kind: marks what the changed pages [begin, end) of operand number `which` reach.
+  void push_operand_pages(const plan_node& node, const plan_operation& op, std::uint32_t which,
+                          std::uint32_t begin, std::uint32_t end) noexcept;
   /// The lines of page `page` that the operands' changed lines reach.
   [[nodiscard]] line_mask pull(const plan_node& node, const plan_operation& op,
                                std::uint32_t page) const noexcept;
   /// True for operators that find their operands through an index or read them whole.
   [[nodiscard]] static bool is_pushed_only(const plan_operation& op) noexcept;
+  /// True for operators that are pushed to by `push_operand_pages`.
+  [[nodiscard]] static bool takes_pages(const plan_operation& op) noexcept;
 
   // For the dirty maps of src/propagate/operators.
   [[nodiscard]] const plan& graph() const noexcept { return *plan_.graph; }
@@ -103,6 +110,16 @@ class dirty_map {
   }
   /// Marks every element of the result of a kind that is `by_element`.
   void mark_all_elements(const plan_node& node, const plan_operation& op) noexcept;
+  /// How many elements of the result of a kind that is `by_element` are marked. O(its lines).
+  [[nodiscard]] std::uint64_t count_marked(const plan_node& node,
+                                           const plan_operation& op) const noexcept;
+  /// The first changed page of an operand in [page, end), or `end`.
+  [[nodiscard]] std::uint32_t next_changed_page(const plan_operand& operand, std::uint32_t page,
+                                                std::uint32_t end) const noexcept {
+    return std::min(dirty_.next(operand.slot + page, operand.slot + end) - operand.slot, end);
+  }
+  /// While set, every element of a changed line counts as changed.
+  [[nodiscard]] bool takes_whole_lines() const noexcept { return whole_lines_; }
   /// Changed lines of page `page` of an operand.
   [[nodiscard]] line_mask changed_lines(const plan_operand& operand,
                                         std::uint32_t page) const noexcept {

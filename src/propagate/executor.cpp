@@ -26,6 +26,8 @@ constexpr std::uint32_t run_operands_max = 16;
 /// Below this many line operations (about 20 us) waking other threads costs more than it gives.
 constexpr std::uint64_t parallel_work_min = 8192;
 
+}  // namespace
+
 std::uint32_t level_of_slot(const plan& graph, std::uint32_t slot) noexcept {
   const auto after = std::upper_bound(
       graph.levels.begin(), graph.levels.end(), slot,
@@ -33,13 +35,12 @@ std::uint32_t level_of_slot(const plan& graph, std::uint32_t slot) noexcept {
   return static_cast<std::uint32_t>(after - graph.levels.begin()) - 1;
 }
 
-}  // namespace
-
 executor_schedule::executor_schedule(const resolved_plan& plan) {
   const sheaf::plan& graph = *plan.graph;
   page_of_slot.assign(graph.slot_count, page_class::b64);
   level_has_pushed_only.assign(graph.levels.size(), no_index);
   find_runs(plan);
+  find_pages_readers(graph);
   for (const plan_level& level : graph.levels) {
     std::uint64_t fan_in = 0;
     for (std::uint32_t i = level.consumer_begin; i < level.consumer_end; ++i) {
@@ -394,6 +395,7 @@ void executor::state::run_words(page_runner& runner, const plan_segment& segment
 void executor::state::run_marked(page_runner& runner, const plan_level& level, std::uint32_t begin,
                                  std::uint32_t end, level_tally& tally) noexcept {
   std::uint32_t at = level.segment_begin;
+  std::uint32_t fetched = begin;
   for (std::uint32_t slot = dirty_.next(begin, end); slot < end;) {
     at = segment_of(level, slot, at);
     const plan_segment& segment = graph_.segments[at];
@@ -403,6 +405,9 @@ void executor::state::run_marked(page_runner& runner, const plan_level& level, s
       run_words(runner, segment, slot, to, direction::marked, tally);
       slot = dirty_.next(to, end);
       continue;
+    }
+    if (slot >= fetched && fetch_of(runner, segment) != nullptr) {
+      fetched = fetch_pages(runner, segment, slot, std::min(end, segment.slot_end));
     }
     run_marked_slot(runner, segment, slot, tally);
     slot = dirty_.next(slot + 1, end);
@@ -447,12 +452,15 @@ line_mask executor::state::run_slot(page_runner& runner, const plan_segment& seg
 void executor::state::run_segment(page_runner& runner, const plan_segment& segment,
                                   std::uint32_t begin, std::uint32_t end, direction how,
                                   level_tally& tally) noexcept {
+  const bool fetches = fetch_of(runner, segment) != nullptr;
+  std::uint32_t fetched = fetches ? begin : end;
   for (std::uint32_t slot = begin; slot < end;) {
     const std::uint32_t word = slot >> 6;
     const std::uint32_t word_end = std::min(end, (word + 1) << 6);
     std::uint64_t bits = 0;
     std::uint64_t within = 0;
     for (; slot < word_end; ++slot) {
+      if (SHEAF_UNLIKELY(slot >= fetched)) fetched = fetch_pages(runner, segment, slot, end);
       const line_mask changed = run_slot(runner, segment, slot, how);
       masks_[slot] = changed;
       within |= std::uint64_t{1} << (slot & 63);
@@ -567,6 +575,14 @@ void executor::state::push_slots(std::uint32_t index, std::uint32_t begin,
     const place here = place_in(graph_.segments[at], slot);
     // At level 0 a segment's nodes are sources: its numbers are producers already.
     map_.push(index == 0 ? here.node : here.node + sources, here.page, masks_[slot]);
+  }
+  for (const pages_reader& reader : schedule_->pages_readers[index]) {
+    const std::uint32_t from = std::max(begin, reader.slot_begin);
+    const std::uint32_t to = std::min(end, reader.slot_end);
+    if (from >= to || dirty_.next(from, to) >= to) continue;
+    const plan_node& node = graph_.nodes[reader.node];
+    map_.push_operand_pages(node, graph_.operation_of(node), reader.which,
+                            from - reader.slot_begin, to - reader.slot_begin);
   }
 }
 

@@ -15,6 +15,7 @@
 
 #include "propagate/dirty_map.hpp"
 #include "propagate/level_pool.hpp"
+#include "propagate/operators/rules.hpp"
 #include "propagate/page_runner.hpp"
 
 namespace sheaf::inline v0 {
@@ -40,6 +41,13 @@ struct level_tally {
   std::uint64_t lines = 0;
 };
 
+/// An operand of a node that is pushed to by pages (operator_rules::push_pages).
+struct pages_reader {
+  std::uint32_t node;
+  std::uint32_t which;
+  std::uint32_t slot_begin, slot_end;  ///< of the operand
+};
+
 /// What an executor knows about its plan beyond the plan: constant, shared with the executors of
 /// branches.
 struct executor_schedule {
@@ -51,6 +59,8 @@ struct executor_schedule {
   std::vector<std::uint32_t> level_has_pushed_only;     ///< per level: index there, or no_index
   std::vector<page_class> page_of_slot;
   std::vector<std::uint8_t> run_of_segment;
+  std::vector<const operator_rules*> fetch_of_segment;  ///< rules of a kind with `fetch`, or null
+  std::vector<std::vector<pages_reader>> pages_readers;  ///< per level: who reads it by pages
   std::vector<std::uint32_t> followed;  ///< producers that delays follow, by array, each once
   frame_demand whole_demand;
   std::uint64_t derived_pages = 0;
@@ -58,10 +68,14 @@ struct executor_schedule {
  private:
   void add_node(const resolved_plan& plan, std::uint32_t index);
   void find_runs(const resolved_plan& plan);
+  void find_pages_readers(const plan& graph);
 };
 
 /// Which pages an executor works on.
 enum class executor_pages : std::uint8_t { of_engine, of_branches };
+
+/// The level that holds a slot. O(log levels).
+[[nodiscard]] std::uint32_t level_of_slot(const plan& graph, std::uint32_t slot) noexcept;
 
 struct executor::state {
   state(std::shared_ptr<const resolved_plan> resolved,
@@ -141,6 +155,17 @@ struct executor::state {
   [[nodiscard]] node_run run_of(const plan_segment& segment) noexcept;
   void run_words(page_runner& runner, const plan_segment& segment, std::uint32_t begin,
                  std::uint32_t end, direction how, level_tally& tally) noexcept;
+  /// Fetches what the next marked pages of `segment` from `slot` on will read; the slot behind
+  /// them, or `end`.
+  [[nodiscard]] std::uint32_t fetch_pages(const page_runner& runner, const plan_segment& segment,
+                                          std::uint32_t slot, std::uint32_t end) const noexcept;
+  /// Rules with `fetch` where it helps: most of a page that is recomputed whole comes anyway.
+  [[nodiscard]] const operator_rules* fetch_of(const page_runner& runner,
+                                               const plan_segment& segment) const noexcept {
+    if (runner.is_whole() || runner.must_require()) return nullptr;
+    return schedule_->fetch_of_segment[static_cast<std::size_t>(&segment -
+                                                                graph_.segments.data())];
+  }
   [[nodiscard]] line_mask run_slot(page_runner& runner, const plan_segment& segment,
                                    std::uint32_t slot, direction how) noexcept;
   [[nodiscard]] std::uint64_t work_estimate(const plan_level& level, direction how) const noexcept;

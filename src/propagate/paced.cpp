@@ -178,6 +178,9 @@ void executor::state::run_part(page_runner& runner, slot_part& part, pace& with,
     at = here;
     const std::uint64_t before = runner.counters().lines_recomputed;
     if (how == direction::marked) {
+      if (fetch_of(runner, graph_.segments[at]) != nullptr) {
+        (void)fetch_pages(runner, graph_.segments[at], slot, slot + 1);
+      }
       run_marked_slot(runner, graph_.segments[at], slot, tally);
     } else {
       run_segment(runner, graph_.segments[at], slot, slot + 1, how, tally);

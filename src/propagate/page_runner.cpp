@@ -347,20 +347,29 @@ void page_runner::fold_line_of_blocks(const plan_operand& operand, const resolve
   });
 }
 
-std::uint64_t page_runner::take_elements(const plan_node& node, const plan_operation& op,
-                                         std::uint32_t page, unsigned line) noexcept {
+std::uint64_t* page_runner::element_mask(const plan_node& node, const plan_operation& op,
+                                         std::uint32_t page, unsigned line) const noexcept {
+  if (space_.element_masks == nullptr || plan_.indexed_begin.empty()) return nullptr;
+  const std::uint32_t begin = plan_.indexed_begin[plan_.node_index(node)];
+  if (begin == no_index) return nullptr;
+  return &space_.element_masks[begin + std::uint64_t{page} * lines_of(op.page) + line];
+}
+
+std::uint64_t page_runner::asked_elements(const plan_node& node, const plan_operation& op,
+                                          std::uint32_t page, unsigned line) const noexcept {
   const resolved_operation& body = plan_.operations[node.operation];
   const std::uint64_t first = first_element(op, body, page, line);
   const auto count = static_cast<unsigned>(
       std::min<std::uint64_t>(std::uint64_t{1} << body.element_shift, op.length - first));
-  std::uint64_t elements = first_lines(count);
-  if (space_.element_masks == nullptr || plan_.indexed_begin.empty()) return elements;
-  const std::uint32_t begin = plan_.indexed_begin[plan_.node_index(node)];
-  if (begin == no_index) return elements;
-  std::uint64_t& asked =
-      space_.element_masks[begin + std::uint64_t{page} * lines_of(op.page) + line];
-  if (!whole_ && asked != 0) elements &= asked;
-  asked = 0;
+  const std::uint64_t elements = first_lines(count);
+  const std::uint64_t* const asked = element_mask(node, op, page, line);
+  return whole_ || asked == nullptr || *asked == 0 ? elements : elements & *asked;
+}
+
+std::uint64_t page_runner::take_elements(const plan_node& node, const plan_operation& op,
+                                         std::uint32_t page, unsigned line) noexcept {
+  const std::uint64_t elements = asked_elements(node, op, page, line);
+  if (std::uint64_t* const asked = element_mask(node, op, page, line)) *asked = 0;
   return elements;
 }
 

@@ -181,6 +181,9 @@ class page_runner {
   /// Of a kind that is not `by_element`: all.
   [[nodiscard]] std::uint64_t take_elements(const plan_node& node, const plan_operation& op,
                                             std::uint32_t page, unsigned line) noexcept;
+  /// The same, without forgetting them.
+  [[nodiscard]] std::uint64_t asked_elements(const plan_node& node, const plan_operation& op,
+                                             std::uint32_t page, unsigned line) const noexcept;
   /// The name of a node's array, for messages.
   [[nodiscard]] std::string name_of_result(const plan_node& node) const;
   /// Calls the host function of `node`; `data` gets its result, padded to whole pages.
@@ -211,6 +214,9 @@ class page_runner {
   /// is not in place. False where a branch had no frame for it: nothing changed.
   bool write_aside(std::uint32_t slot, page_class page, line_mask changed,
                    const std::byte* computed) noexcept;
+  /// Where the asked elements of a line are noted; null of a kind that is not `by_element`.
+  [[nodiscard]] std::uint64_t* element_mask(const plan_node& node, const plan_operation& op,
+                                            std::uint32_t page, unsigned line) const noexcept;
   [[nodiscard]] std::uint64_t* tracked_page(const plan_node& node, const plan_operation& op,
                                             std::uint32_t page) const noexcept;
   void count(const plan_operation& op, line_mask asked, line_mask changed) noexcept;

@@ -202,6 +202,18 @@ class mapped {
           if (mask != 0) map_->push(producer, page, mask);
         }
       }
+      for (std::uint32_t which = 0; dirty_map::takes_pages(op) && which < op.operand_count;
+           ++which) {
+        const std::uint32_t producer = graph_->operand_details[graph_->operands[
+            node.operand_begin + which]].producer;
+        // In two parts: what lies before the second is not to be looked at.
+        const std::uint32_t pages = pages_of(producer), middle = random() % (pages + 1);
+        for (std::uint32_t page = 0; page < pages; ++page) {
+          if (changed[slot_of(producer) + page] != 0) dirty_.insert(slot_of(producer) + page);
+        }
+        map_->push_operand_pages(node, op, which, 0, middle);
+        map_->push_operand_pages(node, op, which, middle, pages);
+      }
       expect_pushed(node, op, wanted);
     }
   }

@@ -179,6 +179,60 @@ TEST(Spmv, ADerivedVectorMarksOnlyTheElementsThatChanged) {
   EXPECT_EQ(in.values(y)[5 * 16], 2.0f);
 }
 
+/// 5000 rows: row r reads column r alone, or, of a `clustered` matrix, the first 50 rows read 100
+/// columns each and the others none.
+csr wide_csr(bool clustered) {
+  csr made{.columns = 5000};
+  for (std::uint32_t row = 0; row < 5000; ++row) {
+    if (!clustered) made.indices.push_back(row);
+    for (std::uint32_t c = 0; clustered && row < 50 && c < 100; ++c) {
+      made.indices.push_back(row * 100 + c);
+    }
+    made.offsets.push_back(static_cast<std::uint32_t>(made.indices.size()));
+  }
+  return made;
+}
+
+/// Lines recomputed after the first `changed` elements of x changed.
+std::uint64_t lines_after_change(const csr& made, std::uint32_t changed) {
+  model m;
+  const auto values = m.source<float>("values", made.indices.size());
+  const auto x = m.source<float>("x", made.columns);
+  const auto y = m.derive("y", spmv(semiring_id::sum_product,
+                                    sparse_matrix::from_csr(made.columns, made.offsets,
+                                                            made.indices),
+                                    values, x));
+  rig in(m);
+  std::vector<float> at_values(made.indices.size(), 2.0f), at_x(made.columns);
+  fill(in, values, at_values);
+  in.propagate();
+  for (std::uint32_t c = 0; c < changed; ++c) in.set(x, c, at_x[c] = static_cast<float>(c + 1));
+  in.frames().begin_commit(in.epoch() + 1, in.epoch());
+  const frame_demand cone = in.run().count_cone();
+  in.expect_quiet();
+  for (std::uint32_t c = 0; c < changed; ++c) {
+    in.set(x, c, 0.0f), in.set(x, c, at_x[c]);  // the marks went with the count
+  }
+  const work_counters work = in.propagate();
+  expect_bits(in.values(y), model_test::naive_spmv(semiring_id::sum_product, made.offsets,
+                                                   made.indices, at_values, at_x));
+  in.expect_glued();
+  std::uint64_t counted = 0;
+  for (const std::uint64_t pages : cone.replaced) counted += pages;
+  EXPECT_GE(counted, work.pages_recomputed + (changed + 1023) / 1024);
+  return work.lines_recomputed;
+}
+
+TEST(Spmv, AChangeOfMostOfXRecomputesEveryRow) {
+  EXPECT_EQ(lines_after_change(wide_csr(false), 3000), 313u);
+}
+TEST(Spmv, AChangeOfSomeOfXRecomputesItsRowsOnly) {
+  EXPECT_EQ(lines_after_change(wide_csr(false), 2000), 125u);
+}
+TEST(Spmv, AChangeOfMostOfXThatFewRowsReadRecomputesThoseOnly) {
+  EXPECT_EQ(lines_after_change(wide_csr(true), 5000), 4u);
+}
+
 TEST(Spmv, AManyThreadedRecomputeGivesTheBitsOfOneThread) {
   dice random(seed_of_run() + 2);
   const csr made = random_csr(random, 60'000, 3000, 6);

@@ -20,9 +20,11 @@ struct spmv_view {
   const std::byte* flat_x;  ///< x, where its pages lie one after the other; or null
   const std::uint32_t* offsets;
   const std::uint32_t* indices;
+  std::uint32_t entries;  ///< of the whole matrix
 };
-/// A page body (kernels.hpp) that recomputes the elements `asked[line]` of each line of the task;
-/// others keep their bits. `asked` names no element past the array's end.
+/// A page body (kernels.hpp) that recomputes the elements `asked[line]` of each line of the task,
+/// of which there are some, and perhaps others before them, which keep their bits where nothing
+/// they read changed. `asked` names no element past the array's end.
 using spmv_body = line_mask (*)(const line_task&, const spmv_view&, const std::uint64_t* asked);
 
 /// A page body. The line of tap k for the result line `at` bytes into the page lies at

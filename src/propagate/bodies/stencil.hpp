@@ -58,8 +58,11 @@ template <class S, element T, unsigned Lines>
     // Pages mostly lie one after the other: the next one's line, before the fold gets there.
     // PERF: no page is in a cache when all of a large grid changes, and the processor's own
     // prefetch stops at each page's end (`bench/propagate/stencil_bench`, full).
-    __builtin_prefetch(task.out + begin + page_lines_max * line_size, 1);
-    __builtin_prefetch(places[count - 1] + begin + page_lines_max * line_size);
+    // A line alone says nothing of the next page.
+    if constexpr (Lines != 1) {
+      __builtin_prefetch(task.out + begin + page_lines_max * line_size, 1);
+      __builtin_prefetch(places[count - 1] + begin + page_lines_max * line_size);
+    }
     const vec<T>* mine = sums + line * line_registers<T>;
     const bool differs =
         settle_line<T>(task, begin, [mine, begin](std::size_t place) SHEAF_INLINE_LAMBDA {

@@ -44,6 +44,18 @@ struct operator_rules {
   /// Not null: the kind runs whole, once for all its pages, and may fail (whole_operator.hpp). It
   /// is `pushed_only`, its `push` marks line 0 of its first page, and it has no `run`.
   whole_body run_whole = nullptr;
+  /// Not null: instead of `push`, but where marking may be stopped, for all changed pages of
+  /// operand number `which` among [begin, end), so that the kind can look ahead. May mark more than what is reached, but no fewer
+  /// elements when more changed: see `count_cone`.
+  void (*push_pages)(dirty_map& map, const plan_node& node, const plan_operation& op,
+                     std::uint32_t which, std::uint32_t begin,
+                     std::uint32_t end) noexcept = nullptr;
+  /// Not null: `page` is one of a few that are about to run on `mask`; brings what it will read
+  /// closer and returns about how many lines that is. First all of them with step 0, then with
+  /// step 1, which may use what step 0 brought.
+  std::uint64_t (*fetch)(const page_runner& runner, const plan_node& node,
+                         const plan_operation& op, std::uint32_t page, line_mask mask,
+                         unsigned step) noexcept = nullptr;
 };
 
 /// Null for the kinds the executor runs itself.

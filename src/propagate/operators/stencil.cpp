@@ -95,7 +95,8 @@ class stencil_page {
         task_(task),
         count_(static_cast<std::uint32_t>(shape_.taps.size())),
         size_shift_(size_shift(op.type)),
-        lanes_(static_cast<std::uint32_t>(line_size >> size_shift_)),
+        lane_shift_(line_shift - size_shift_),
+        lanes_(1u << lane_shift_),
         first_element_(page_runner::first_element(op, body_, page, 0)) {}
 
   line_mask run() noexcept {
@@ -107,7 +108,9 @@ class stencil_page {
       row_ = element / shape_.columns;
       column_ = element - row_ * shape_.columns;
       unsigned lines = static_cast<unsigned>(std::countr_one(left >> line));
-      if (column_ + lanes_ <= shape_.columns) {
+      if (box_.reads_inside(shape_, row_, column_, column_ + lanes_)) {
+        changed |= run_inside(line, lines, element);
+      } else if (column_ + lanes_ <= shape_.columns) {
         changed |= run_in_row(line, lines);
       } else {
         lines = 1;
@@ -119,12 +122,39 @@ class stencil_page {
   }
 
  private:
+  /// Lines from `line` on that read nothing past an edge, at most `lines`, which becomes their
+  /// number: as many as every tap finds in one run.
+  line_mask run_inside(unsigned line, unsigned& lines, std::uint64_t element) noexcept {
+    const std::size_t at = std::size_t{line} * line_size;
+    const std::uint64_t page_elements = std::uint64_t{1} << page_shift_;
+    const std::uint64_t right = shape_.columns - static_cast<std::uint64_t>(box_.column_last);
+    std::uint64_t run = std::min<std::uint64_t>(lines, (right - column_) >> lane_shift_);
+    for (std::uint32_t k = 0; k < count_; ++k) {
+      const stencil_tap& tap = shape_.taps[k];
+      const std::uint64_t from = element + static_cast<std::uint64_t>(tap.row) * shape_.columns +
+                                 static_cast<std::uint64_t>(tap.column);
+      const std::uint64_t left = page_elements - (from & (page_elements - 1));
+      if (SHEAF_LIKELY(left >= lanes_)) {
+        run = std::min(run, left >> lane_shift_);
+        places_[k] = address(from) - at;
+      } else {
+        run = 1;
+        copy(from, lanes_, scratch_[k]);
+        places_[k] = scratch_[k] - at;
+      }
+    }
+    lines = static_cast<unsigned>(run);
+    line_task task = task_;
+    task.mask = first_lines(lines) << line;
+    return kernels().lines(task, places_, shape_.taps.data(), count_);
+  }
+
   /// Lines from `line` on that lie in one row, at most `lines`, which becomes their number: as many
   /// as every tap finds in one run.
   line_mask run_in_row(unsigned line, unsigned& lines) noexcept {
     const std::size_t at = std::size_t{line} * line_size;
     lines = static_cast<unsigned>(
-        std::min<std::uint64_t>(lines, (shape_.columns - column_) / lanes_));
+        std::min<std::uint64_t>(lines, (shape_.columns - column_) >> lane_shift_));
     bool whole = true;
     for (std::uint32_t k = 0; k < count_; ++k) {
       const stencil_tap& tap = shape_.taps[k];
@@ -139,7 +169,7 @@ class stencil_page {
       const std::uint64_t place = element & (page_elements - 1);
       if (inside && place + lanes_ <= page_elements) {
         const std::uint64_t columns = shape_.columns - static_cast<std::uint64_t>(column);
-        const std::uint64_t run = std::min(page_elements - place, columns) / lanes_;
+        const std::uint64_t run = std::min(page_elements - place, columns) >> lane_shift_;
         lines = static_cast<unsigned>(std::min<std::uint64_t>(lines, run));
         places_[k] = address(element) - at;
         present_[k] = ~std::uint64_t{0};
@@ -262,8 +292,10 @@ class stencil_page {
   const line_task& task_;
   const std::uint32_t count_;
   const unsigned size_shift_;
+  const unsigned lane_shift_;
   const std::uint32_t lanes_;
   const std::uint64_t first_element_;
+  const stencil_box box_ = stencil_box::of(shape_);
   std::uint64_t row_ = 0;
   std::uint64_t column_ = 0;
   const std::byte* places_[stencil_taps_max];

@@ -77,6 +77,48 @@ void visit_block(const stencil_shape& shape, element_range rows, element_range c
   }
 }
 
+/// The offsets of all taps: rows [row_first, row_last], columns [column_first, column_last].
+struct stencil_box {
+  std::int64_t row_first = 0, row_last = 0;
+  std::int64_t column_first = 0, column_last = 0;
+
+  /// The box around no offset and those of all spans.
+  [[nodiscard]] static stencil_box of(const stencil_shape& shape) noexcept {
+    stencil_box box;
+    for (const stencil_span& span : shape.spans) {
+      box.row_first = std::min<std::int64_t>(box.row_first, span.row);
+      box.row_last = std::max<std::int64_t>(box.row_last, span.row);
+      box.column_first = std::min<std::int64_t>(box.column_first, span.first);
+      box.column_last = std::max<std::int64_t>(box.column_last, span.last);
+    }
+    return box;
+  }
+  /// True where nothing that columns [begin, end) of `row` read lies past an edge.
+  [[nodiscard]] bool reads_inside(const stencil_shape& shape, std::uint64_t row,
+                                  std::uint64_t begin, std::uint64_t end) const noexcept {
+    return is_inside(shape, row, row_first, row_last, begin, end, column_first, column_last);
+  }
+  /// True where no boundary rule says what reads columns [begin, end) of `row`: all of that lies
+  /// inside, and `clamp` sends nobody there.
+  [[nodiscard]] bool is_read_inside(const stencil_shape& shape, std::uint64_t row,
+                                    std::uint64_t begin, std::uint64_t end) const noexcept {
+    return (row != 0 || row_first == 0) && (row + 1 != shape.rows || row_last == 0) &&
+           (begin != 0 || column_first == 0) && (end != shape.columns || column_last == 0) &&
+           is_inside(shape, row, -row_last, -row_first, begin, end, -column_last, -column_first);
+  }
+
+ private:
+  [[nodiscard]] static bool is_inside(const stencil_shape& shape, std::uint64_t row,
+                                      std::int64_t up, std::int64_t down, std::uint64_t begin,
+                                      std::uint64_t end, std::int64_t left,
+                                      std::int64_t right) noexcept {
+    const auto at = static_cast<std::int64_t>(row);
+    return at + up >= 0 && at + down < static_cast<std::int64_t>(shape.rows) &&
+           static_cast<std::int64_t>(begin) + left >= 0 &&
+           static_cast<std::int64_t>(end) + right <= static_cast<std::int64_t>(shape.columns);
+  }
+};
+
 /// Calls `visitor(range)` for ranges of elements that together are those that read one of
 /// `changed`, which is not empty.
 template <class Visitor>
@@ -86,6 +128,14 @@ void visit_reached(const stencil_shape& shape, element_range changed, Visitor&& 
   const std::uint64_t last = (changed.end - 1) / width;
   const std::uint64_t from = changed.begin - row * width;
   const std::uint64_t to = changed.end - last * width;
+  if (row == last && stencil_box::of(shape).is_read_inside(shape, row, from, to)) {
+    for (const stencil_span& span : shape.spans) {
+      const auto shift = static_cast<std::uint64_t>(span.row) * width;
+      visitor(element_range{changed.begin - shift - static_cast<std::uint64_t>(span.last),
+                            changed.end - shift - static_cast<std::uint64_t>(span.first)});
+    }
+    return;
+  }
   if (row == last) return visit_block(shape, {row, row + 1}, {from, to}, visitor);
   if (from != 0) {
     visit_block(shape, {row, row + 1}, {from, width}, visitor);
