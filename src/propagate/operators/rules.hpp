@@ -45,8 +45,8 @@ struct operator_rules {
   /// is `pushed_only`, its `push` marks line 0 of its first page, and it has no `run`.
   whole_body run_whole = nullptr;
   /// Not null: instead of `push`, but where marking may be stopped, for all changed pages of
-  /// operand number `which` among [begin, end), so that the kind can look ahead. May mark more than what is reached, but no fewer
-  /// elements when more changed: see `count_cone`.
+  /// operand number `which` among [begin, end), so that the kind can look ahead. May mark more than
+  /// what is reached, but no fewer elements when more changed: see `count_cone`.
   void (*push_pages)(dirty_map& map, const plan_node& node, const plan_operation& op,
                      std::uint32_t which, std::uint32_t begin,
                      std::uint32_t end) noexcept = nullptr;
