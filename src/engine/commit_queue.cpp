@@ -22,8 +22,6 @@ int spins_before_sleep() noexcept {
                                                                            : spins_on_few_cores;
   return spins;
 }
-/// How often a spinning follower looks whether it could lead: that word is everybody's.
-constexpr int spins_per_look = 4;
 
 }  // namespace
 
@@ -47,6 +45,7 @@ void commit_queue::drain() noexcept {
   commit_request* oldest = nullptr;
   for (commit_request* at = newest; at != nullptr;) {
     commit_request* older = at->next;
+    __builtin_prefetch(at->changes);  // another thread wrote it; wanted soon
     at->next = oldest;
     oldest = at;
     at = older;
@@ -109,6 +108,10 @@ bool commit_queue::enter(commit_request& mine) noexcept {
 
 /// Waits until `mine` is done or has the turn.
 std::uint32_t commit_queue::wait(commit_request& mine) noexcept {
+  // seq_cst, see invariant 3. Where the turn is taken now, its holder will find the request.
+  if (mine.state.load() == commit_request::waiting && held_.load() == 0 && take()) {
+    return commit_request::leading;
+  }
   for (int spin = 0, spins = spins_before_sleep(); spin < spins; ++spin) {
     // acquire: pairs with the exchange in `wake`; the outcome is visible with it.
     const std::uint32_t state = mine.state.load(std::memory_order_acquire);
@@ -117,7 +120,6 @@ std::uint32_t commit_queue::wait(commit_request& mine) noexcept {
       mine.state.store(commit_request::waiting, std::memory_order_relaxed);  // its own again
       return commit_request::leading;
     }
-    if (spin % spins_per_look == 0 && take()) return commit_request::leading;
     pause_briefly();
   }
   std::uint32_t state = commit_request::waiting;

@@ -21,8 +21,9 @@
 ///  1. `turn-has-one-holder`: `held_` is set from a successful `take` until `leave`; passing it on
 ///     never clears it.
 ///  2. `requests-in-order`: a group is a run of requests in the order in which they were pushed.
-///  3. Nobody sleeps while the turn is free and his request is queued: an owner announces itself,
-///     then looks at the turn; a holder frees the turn, then looks at the queue (all `seq_cst`).
+///  3. Nobody waits while the turn is free and his request is queued: an owner pushes it, then looks
+///     at the turn, once; a holder frees the turn, then looks at the queue (all `seq_cst`). So an
+///     owner that waits looks at nothing but its own word.
 ///  4. The holder of the turn touches no request after it was marked done: it may be gone.
 ///
 /// Thread safety: everything from any thread, as the annotations say.
@@ -50,9 +51,11 @@ struct tag_store;
 struct commit_request {
   enum state_word : std::uint32_t { waiting, asleep, leading, done };
 
+  /// Alone on its line: its owner looks at it all the time, while the leader writes to the others.
+  alignas(interference_size) std::atomic<std::uint32_t> state{waiting};
+
   // Of the queue.
-  std::atomic<std::uint32_t> state{waiting};
-  commit_request* next = nullptr;
+  alignas(interference_size) commit_request* next = nullptr;
   bool is_exclusive = false;
   bool is_queued = false;  ///< pushed, or in order
 

@@ -1,5 +1,6 @@
 #include <sheaf/engine/engine.hpp>
 
+#include <memory>
 #include <new>
 
 #include "engine/engine_core.hpp"
@@ -11,12 +12,14 @@ engine::engine(engine&&) noexcept = default;
 
 engine& engine::operator=(engine&& other) noexcept {
   if (this == &other) return *this;
-  close();
-  core_ = std::move(other.core_);
-  return *this;
+  std::destroy_at(this);
+  return *std::construct_at(this, std::move(other));
 }
 
-engine::~engine() { close(); }
+engine::~engine() {
+  close();
+  if (core_ != nullptr) core_->drop_shares();
+}
 
 result<engine> engine::open(const model& declared, const engine_options& options) {
   try {
@@ -30,7 +33,7 @@ result<engine> engine::open(const model& declared, const engine_options& options
 }
 
 transaction engine::begin(const transaction_options& options) noexcept {
-  return transaction(core_, options);
+  return transaction(core_ == nullptr ? nullptr : core_->share(core_), options);
 }
 
 sheaf::snapshot engine::snapshot() noexcept {

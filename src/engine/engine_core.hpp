@@ -72,6 +72,13 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
     std::uint64_t epoch;
   };
   [[nodiscard]] beginning begin() noexcept;
+  /// `self` for a transaction of the calling thread, counted apart from those of other threads.
+  [[nodiscard]] std::shared_ptr<engine_core> share(
+      const std::shared_ptr<engine_core>& self) noexcept {
+    return writers_.share(self);
+  }
+  /// Once nobody can begin a transaction any more: the engine object goes.
+  void drop_shares() noexcept { writers_.drop_shares(); }
   void end(std::uint32_t slot) noexcept { writers_.leave(slot); }
   [[nodiscard]] write_lease take_lease(std::uint32_t slot) noexcept SHEAF_EXCLUDES(pool_mutex_);
   void give_back(std::uint32_t slot, write_lease&& used) noexcept;
@@ -266,6 +273,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   delay_queue delays_ SHEAF_GUARDED_BY(turn_);
   work_counters last_ SHEAF_GUARDED_BY(turn_);
   work_counters total_ SHEAF_GUARDED_BY(turn_);
+  std::uint32_t others_expected_ SHEAF_GUARDED_BY(turn_) = 0;  ///< see `remember_writes`
   std::uint64_t commits_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t failed_commits_ SHEAF_GUARDED_BY(turn_) = 0;
   std::uint64_t groups_ SHEAF_GUARDED_BY(turn_) = 0;
@@ -280,7 +288,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   source_reach reach_ SHEAF_GUARDED_BY(turn_);
 
   record_ring records_;
-  writer_slots<write_lease> writers_;
+  writer_slots<write_lease, engine_core> writers_;
 
   std::atomic<std::int64_t> hand_over_time_{5000};  ///< ns, of lately: see deadline.cpp
   std::atomic<std::uint32_t> open_forks_{0};

@@ -1,18 +1,20 @@
 /// \file
 /// What the threads that write keep apart from one another: how many transactions of each are open,
-/// and the storage it used last.
+/// the storage it used last, and its count of shares of the owner.
 ///
 /// A thread has one slot of 64, by its number; threads that share one only lose speed. A
 /// transaction remembers its slot and may end on another thread.
 ///
-/// Thread safety: all from any thread.
-/// Cost: `enter` and `leave` one atomic addition on a line of the thread's own; `count_open` a look
-/// at every slot in use.
+/// Thread safety: all from any thread; `drop_shares` with nobody at `share`.
+/// Cost: `enter`, `leave`, `share` and the end of a share one atomic addition each, on lines of the
+/// thread's own; `is_alone` a look at slots in use until two open transactions are found.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -20,10 +22,15 @@
 
 namespace sheaf::inline v0 {
 
-template <class Lease>
+template <class Lease, class Owner>
 class writer_slots {
  public:
   using slot_index = std::uint32_t;
+
+  writer_slots() = default;
+  writer_slots(const writer_slots&) = delete;
+  writer_slots& operator=(const writer_slots&) = delete;
+  ~writer_slots() { drop_shares(); }
 
   /// Counts a transaction of the calling thread as open.
   [[nodiscard]] slot_index enter() noexcept {
@@ -40,13 +47,29 @@ class writer_slots {
     // release: what the transaction recorded of itself is over.
     slots_[slot].open.fetch_sub(1, std::memory_order_release);
   }
-  /// Open transactions, those that began before this call at least: whoever enters after it was
-  /// read here then reads an epoch published before the call, or a later one (all `seq_cst`).
-  [[nodiscard]] std::uint64_t count_open() const noexcept {
+  /// True where at most one transaction is open, of those that began before this call: whoever
+  /// enters after its slot was read here then reads an epoch published before the call, or a later
+  /// one (all `seq_cst`).
+  [[nodiscard]] bool is_alone() const noexcept {
     std::uint64_t total = 0;
     const std::uint32_t used = used_.load();
-    for (std::uint32_t slot = 0; slot < used; ++slot) total += slots_[slot].open.load();
-    return total;
+    for (std::uint32_t slot = 0; slot < used && total < 2; ++slot) {
+      total += slots_[slot].open.load();
+    }
+    return total < 2;
+  }
+
+  /// A share of `owner`, counted apart from those of other slots; a plain one where memory is
+  /// short. The slots hold the owner until `drop_shares`.
+  [[nodiscard]] std::shared_ptr<Owner> share(const std::shared_ptr<Owner>& owner) noexcept {
+    writer_slot& mine = slots_[slot_of_thread()];
+    // acquire: pairs with the exchange in `make_share`.
+    const std::shared_ptr<Owner>* kept = mine.share.load(std::memory_order_acquire);
+    if (SHEAF_UNLIKELY(kept == nullptr)) kept = make_share(mine, owner);
+    return kept == nullptr ? owner : *kept;
+  }
+  void drop_shares() noexcept {
+    for (writer_slot& slot : slots_) delete slot.share.exchange(nullptr);
   }
 
   /// The storage kept in `slot`, if nobody else is at it.
@@ -72,7 +95,28 @@ class writer_slots {
     std::atomic<std::uint32_t> open{0};
     std::atomic<bool> busy{false};
     std::optional<Lease> kept;
+    std::atomic<const std::shared_ptr<Owner>*> share{nullptr};
   };
+  /// Keeps the count that is allocated with it on lines of its own.
+  struct alignas(interference_size) share_holder {
+    std::shared_ptr<Owner> owner;
+  };
+
+  [[nodiscard]] SHEAF_NOINLINE static const std::shared_ptr<Owner>* make_share(
+      writer_slot& slot, const std::shared_ptr<Owner>& owner) noexcept {
+    const std::shared_ptr<Owner>* seen = nullptr;
+    try {
+      const auto holder = std::make_shared<share_holder>(share_holder{owner});
+      auto made = std::make_unique<const std::shared_ptr<Owner>>(holder, owner.get());
+      // acq_rel: publishes the share, or sees the one another thread made first.
+      if (!slot.share.compare_exchange_strong(seen, made.get(), std::memory_order_acq_rel)) {
+        return seen;
+      }
+      return made.release();
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
+  }
 
   static slot_index slot_of_thread() noexcept {
     static std::atomic<std::uint32_t> threads{0};
