@@ -21,9 +21,9 @@
 ///  1. `turn-has-one-holder`: `held_` is set from a successful `take` until `leave`; passing it on
 ///     never clears it.
 ///  2. `requests-in-order`: a group is a run of requests in the order in which they were pushed.
-///  3. Nobody waits while the turn is free and his request is queued: an owner pushes it, then looks
-///     at the turn, once; a holder frees the turn, then looks at the queue (all `seq_cst`). So an
-///     owner that waits looks at nothing but its own word.
+///  3. Nobody waits while the turn is free and his request is queued: an owner pushes it, then
+///     looks at the turn, and once more before it sleeps; a holder frees the turn, then looks at
+///     the queue (all `seq_cst`). Otherwise an owner that waits looks at its own word alone.
 ///  4. The holder of the turn touches no request after it was marked done: it may be gone.
 ///
 /// Thread safety: everything from any thread, as the annotations say.
