@@ -196,6 +196,9 @@ void find_delay_lengths(std::vector<array_recipe>& arrays,
 std::vector<std::uint32_t> reads_of(const array_recipe& recipe) {
   if (recipe.form == array_form::delay || recipe.form == array_form::dropped) return {};
   std::set<std::uint32_t> found(recipe.operands.begin(), recipe.operands.end());
+  if (recipe.product != nullptr && recipe.product->kind == product_recipe::form::stencil) {
+    found = {recipe.operands[0]};
+  }
   for (const formula& value : recipe.values) collect(value, found);
   for (const formula& weight : recipe.weights) collect(weight, found);
   if (recipe.circle != nullptr) {
