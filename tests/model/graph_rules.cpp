@@ -262,7 +262,11 @@ bool follow_lengths(std::vector<array_recipe>& arrays, operand_lengths& known) {
     take_length(arrays[at], *length);
     known[at] = std::move(now);
   }
-  return true;
+  // A loop that nothing gives a length may have none that fits.
+  return std::ranges::all_of(arrays, [&](const array_recipe& recipe) {
+    return recipe.form != array_form::delay ||
+           recipe.length == arrays[recipe.operands[0]].length;
+  });
 }
 
 }  // namespace model_test

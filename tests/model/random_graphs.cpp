@@ -101,6 +101,7 @@ void random_graphs::refused(const sheaf::status& why, const random_edits& edits,
   ++figures_.failed;
   const status_code code = why.code();
   if (takes_an_epoch(code)) naive_.spend();
+  has_rolled_back_ |= takes_an_epoch(code);
   if (code == status_code::history_full && history_may_be_full) return;
   if (code == status_code::operator_failed &&
       is_eager_host(edits.graph().arrays, hosts_.failing)) {

@@ -45,6 +45,8 @@ class random_graphs {
   void make_mistake();
   /// A transaction that began before a change, of values or of the graph, and commits after it.
   void overlap(bool history_may_be_full);
+  /// A change of the graph was rolled back: its frames may be kept as spares.
+  [[nodiscard]] bool has_rolled_back() const { return has_rolled_back_; }
   /// The bytes of frames that an engine opened with the newest graph takes.
   [[nodiscard]] std::uint64_t frame_bytes_of_newest() const;
 
@@ -66,6 +68,7 @@ class random_graphs {
   commit_figures& figures_;
   const sheaf::any_array& foreign_;
   edit_coverage& covered_;
+  bool has_rolled_back_ = false;
   std::vector<sheaf::any_array> lost_;  ///< handles that transactions gave which were refused
 };
 
