@@ -63,7 +63,9 @@ result<std::shared_ptr<engine_core>> engine_core::open(const model& declared,
   if (core->options_.threads == 0) {
     core->options_.threads = std::max(1u, std::thread::hardware_concurrency());
   }
-  for (const plan_operation& op : (*graph)->operations) core->keep_spares_ |= op.fallible;
+  for (const plan_operation& op : (*graph)->operations) {
+    core->keep_spares_ |= op.fallible && !op.lazy;
+  }
   core->keep_spares_ |= options.mode == readers::wait_free;
   auto frames = frame_store::create(
       {options.memory_bytes_max, options.history_bytes_max, (*graph)->slot_count,

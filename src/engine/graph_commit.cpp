@@ -80,7 +80,9 @@ status engine_core::enter_generation(std::shared_ptr<const plan> graph,
     now_ = std::move(before);
     return ran;
   }
-  for (const plan_operation& op : now_->graph->operations) keep_spares_ |= op.fallible;
+  for (const plan_operation& op : now_->graph->operations) {
+    keep_spares_ |= op.fallible && !op.lazy;
+  }
   now_->runner->note_delays(queued, change.delays);
   delays_ = std::move(queued);
   records_.changes().clear();
