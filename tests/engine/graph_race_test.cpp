@@ -211,5 +211,28 @@ TEST(GraphRace, ForksAndSubscribersFollowAGraphThatChanges) {
   }
 }
 
+TEST(GraphRace, ASubscriberThatLooksLateHearsOfEveryChangeOfTheGraph) {
+  model declared;
+  const auto source = declared.source<word>("source", 2000);
+  const auto scaled = declared.derive("scaled", source * word{3});
+  engine desk = opened(declared);
+  set_all(desk, source, 5u);
+  subscription feed = desk.subscribe({scaled});
+  ASSERT_TRUE(feed);
+  constexpr word changes = 100;
+  for (word factor = 10; factor < 10 + changes; ++factor) {
+    auto txn = desk.begin();
+    txn.graph().redefine(scaled, source * factor);
+    committed(std::move(txn));
+  }
+  std::uint64_t heard = 0, missed = 0;
+  feed.deliver([&](const change_event& event) {
+    ++heard;
+    missed += event.missed;
+  });
+  EXPECT_EQ(missed, 0u);
+  EXPECT_EQ(heard, changes);
+}
+
 }  // namespace
 }  // namespace engine_test
