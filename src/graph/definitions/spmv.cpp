@@ -81,9 +81,9 @@ std::vector<std::uint32_t> moved_to_huge_pages(const std::vector<std::uint32_t>&
   return made;
 }
 
-/// PERF: rows are found at random by a commit, and 40 MB of columns are 10 000 small pages: huge
-/// ones are a fifth of the time of a whole product and more of an incremental one
-/// (`bench/propagate/sparse_bench`).
+/// PERF: rows are found at random by a commit, and 40 MB of columns are 10 000 small pages, more
+/// than any translation buffer holds; in a loop apart from the engine huge ones took 5 to 10 % off
+/// a whole f32 product (`bench/propagate/sparse_bench`).
 std::shared_ptr<const sparse_structure> finished(sparse_structure&& matrix) {
   if (matrix.mistake.is_ok()) matrix.mistake = check_csr(matrix);
   if (matrix.mistake.is_ok()) {

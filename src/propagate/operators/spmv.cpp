@@ -61,8 +61,8 @@ void push(dirty_map& map, const plan_node& node, const plan_operation& op, std::
 }
 
 /// Where so many rows were marked by a changed vector that the others may as well be recomputed.
-/// Marking a row costs a fifth of computing it in order, and computing it out of order some four
-/// times as much; a row is marked once for each of its changed columns.
+/// Estimates, not measured: marking a row costs a fifth of computing it in order, computing it out
+/// of order four times as much. A row is marked once for each of its changed columns.
 constexpr std::uint64_t marks_per_row_min = 2;   ///< one mark in so many rows: worth a count
 constexpr std::uint64_t marked_share = 4;        ///< one row in so many: all of them
 constexpr std::uint64_t counted_rows_min = 4096;  ///< fewer are marked before a count is over
