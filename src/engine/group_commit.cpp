@@ -91,8 +91,7 @@ commit_group engine_core::commit_some(const commit_group& group) {
   }
   const commit_group rest{at, group.end};
   if (accepted.count == 0) return rest;
-  const status together = accepted.first->edit != nullptr ? commit_graph(*accepted.first)
-                                                          : commit_together(accepted);
+  const status together = commit_together(accepted);
   if (together.is_ok()) {
     if (is_single) remember_writes(*accepted.first, number);
   } else if (accepted.count == 1) {
@@ -137,6 +136,7 @@ status engine_core::commit_together(const accepted_group& group) {
 
 /// The way of a delta, see the head of engine.hpp.
 status engine_core::commit_once(const accepted_group& group) {
+  if (group.first->edit != nullptr) return commit_graph(*group.first);
   bool is_empty = true;
   for (const commit_request& member : group) is_empty &= member.changes->is_empty();
   if (is_empty && delays_.is_empty()) {

@@ -67,6 +67,26 @@ TEST(HistoryPressure, ACommitGoesOnAsSoonAsTheOldestIsReleased) {
   expect_glued(c.desk);
 }
 
+TEST(HistoryPressure, AGraphChangeGoesOnAsSoonAsTheOldestIsReleased) {
+  crowded c({.history_wait_max = 20s});
+  auto oldest = c.desk.snapshot();
+  set_all(c.desk, c.source, 1.0f);
+  array<float> added;
+  std::thread writer([&] {
+    auto held = c.desk.snapshot();
+    auto txn = c.desk.begin();
+    added = txn.graph().derive("added", c.source + 1.0f);
+    txn.range(c.source, {}, std::vector<float>(4096, 2.0f));
+    committed(std::move(txn));
+  });
+  while (!oldest.is_pressed()) std::this_thread::yield();
+  oldest.release();
+  writer.join();
+  EXPECT_EQ(c.desk.snapshot().get(added, 4000).value(), 3.0f);
+  EXPECT_EQ(c.desk.stats().history_waits, 1u);
+  expect_glued(c.desk);
+}
+
 TEST(HistoryPressure, TheCallbackMayNeitherCallTheEngineNorThrowItDown) {
   engine* engine_under_test = nullptr;
   status said;
