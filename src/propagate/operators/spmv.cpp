@@ -168,6 +168,18 @@ bool is_flat(const paged_view& pages, std::uint32_t count) noexcept {
   return differs == 0;
 }
 
+/// True where most rows of most lines are asked for: the body then reads in order and looks ahead
+/// by itself.
+bool reads_in_order(const page_runner& runner, const plan_node& node, const plan_operation& op,
+                    std::uint32_t page, line_mask mask) noexcept {
+  bool most = line_count(mask) >= many_lines;
+  for (; most && mask != 0; mask &= mask - 1) {
+    const auto line = static_cast<unsigned>(std::countr_zero(mask));
+    most = line_count(runner.asked_elements(node, op, page, line)) * 2 > elements_of_line(op);
+  }
+  return most;
+}
+
 /// The first entries of a row whose elements of x are fetched: longer rows are read fast anyway.
 constexpr std::uint32_t fetched_entries_max = 64;
 
@@ -175,6 +187,7 @@ constexpr std::uint32_t fetched_entries_max = 64;
 /// 1.
 std::uint64_t fetch(const page_runner& runner, const plan_node& node, const plan_operation& op,
                     std::uint32_t page, line_mask mask, unsigned step) noexcept {
+  if (reads_in_order(runner, node, op, page, mask)) return 0;
   const sparse_structure& matrix = *runner.graph().matrices[op.payload];
   const paged_view values = runner.paged_where_required(runner.operand(node, values_operand));
   const paged_view x = runner.paged_where_required(runner.operand(node, x_operand));
