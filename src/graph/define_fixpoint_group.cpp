@@ -133,8 +133,8 @@ class group_definer {
 
   static std::uint64_t bits_of_one(semiring_id semiring, dtype type) {
     return visit_semiring(semiring, [type](auto ring) {
-      return visit_dtype(type, [ring]<class T>(std::type_identity<T>) -> std::uint64_t {
-        using S = decltype(ring);
+      using S = decltype(ring);
+      return visit_dtype(type, []<class T>(std::type_identity<T>) -> std::uint64_t {
         if constexpr (S::supports(dtype_of<T>)) return constant_bits(S::template one<T>());
         else return 0;
       });
