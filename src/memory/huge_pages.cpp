@@ -14,7 +14,8 @@ void prefer_huge_pages(void* begin, std::size_t size) noexcept {
   const auto address = reinterpret_cast<std::uintptr_t>(begin);
   const std::uintptr_t first = (address + huge - 1) / huge * huge;
   const std::uintptr_t last = (address + size) / huge * huge;
-  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+  if (first >= last) return;
+  ::madvise(static_cast<std::byte*>(begin) + (first - address), last - first, MADV_HUGEPAGE);
 }
 
 }  // namespace sheaf::inline v0

@@ -97,7 +97,7 @@ executor::state::state(std::shared_ptr<const resolved_plan> resolved,
       changed_elements_(std::make_unique<std::uint64_t[]>(std::max<std::uint64_t>(
           plan_->tracked_lines, 1))),
       map_(*plan_, masks_.get(), element_masks_.get(), changed_elements_.get(), dirty_) {
-  page_space space{.frames = frames_.frames(),
+  page_space space{.frames = nullptr,
                    .store = &frames_,
                    .masks = masks_.get(),
                    .element_masks = element_masks_.get(),
@@ -106,6 +106,8 @@ executor::state::state(std::shared_ptr<const resolved_plan> resolved,
     branch_ = std::make_unique<branch_table>(graph_.slot_count);
     space.branch = branch_.get();
     space.frames = branch_->frames();
+  } else {
+    space.frames = frames_.frames();  // of the committer: a branch is made beside graph changes
   }
   for (unsigned worker = 0; worker < threads; ++worker) {
     runners_.push_back(std::make_unique<page_runner>(*plan_, space));
