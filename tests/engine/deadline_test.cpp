@@ -94,6 +94,8 @@ TEST(Deadline, LaterCommitsWaitForTheOneThatWasSuspended) {
   auto first = t.changing_all(1.0f).commit_for(0us);
   std::vector<std::thread> writers;
   std::atomic<int> failed{0};
+  std::atomic<int> earlier{0};
+  const epoch number = *first.number();
   for (std::uint64_t i = 0; i < 4; ++i) {
     writers.emplace_back([&, i] {
       // One that began before the first was visible collides with it, and begins again.
@@ -103,14 +105,15 @@ TEST(Deadline, LaterCommitsWaitForTheOneThatWasSuspended) {
         const auto done = std::move(txn).commit();
         if (!done && done.error().code() == status_code::conflict) continue;
         failed += !done;
+        if (done) earlier += done->value <= number.value;
         return;
       }
     });
   }
   for (std::thread& writer : writers) writer.join();
-  EXPECT_TRUE(first.is_done());
-  EXPECT_TRUE(first.wait());
+  EXPECT_EQ(*first.wait(), number);
   EXPECT_EQ(failed, 0);
+  EXPECT_EQ(earlier, 0);
   for (std::uint64_t i = 0; i < 4; ++i) {
     EXPECT_EQ(t.desk.snapshot().get(t.source, i).value(), 5.0f);
   }
