@@ -24,12 +24,14 @@ constexpr std::uint64_t unknown = 0;
 struct meeting {
   std::uint64_t length = unknown;
   bool fits = true;
+  bool all_known = true;
 };
 void meet(const formula& f, const std::vector<array_recipe>& arrays, meeting& found) {
   const std::uint64_t length = f.array == no_array ? unknown : arrays[f.array].length;
   if (f.kind == formula::form::array) {
     found.fits &= length <= 1 || found.length <= 1 || length == found.length;
     found.length = std::max(found.length, length);
+    found.all_known &= length != unknown;
   }
   if (f.kind == formula::form::element) found.fits &= length == unknown || f.bits < length;
   for (const formula& argument : f.arguments) meet(argument, arrays, found);
@@ -38,6 +40,8 @@ meeting meeting_of(const array_recipe& recipe, const std::vector<array_recipe>& 
   meeting found;
   for (const formula& value : recipe.values) meet(value, arrays, found);
   for (const formula& weight : recipe.weights) meet(weight, arrays, found);
+  // One element beside something unknown says nothing.
+  if (found.length == 1 && !found.all_known) found.length = unknown;
   return found;
 }
 
@@ -57,15 +61,19 @@ maybe_length product_length(const array_recipe& recipe, const std::vector<array_
   const std::uint64_t first = arrays[recipe.operands[0]].length;
   const std::uint64_t second = arrays[recipe.operands[1]].length;
   const product_recipe& shape = *recipe.product;
-  if (first == unknown || second == unknown) return unknown;
+  const bool all_known = first != unknown && second != unknown;
   switch (shape.kind) {
     case product_recipe::form::spmv: {
+      if (!all_known) return recipe.length;
       const bool inside = std::ranges::all_of(
           shape.indices, [&](std::uint32_t column) { return column < second; });
       return length_if(first == shape.indices.size() && inside, recipe.length);
     }
-    case product_recipe::form::gemv: return length_if(first % second == 0, first / second);
+    case product_recipe::form::gemv:
+      if (!all_known) return unknown;
+      return length_if(first % second == 0, first / second);
     case product_recipe::form::matmul:
+      if (!all_known) return unknown;
       return length_if(first % shape.inner == 0 && second % shape.inner == 0,
                        (first / shape.inner) * (second / shape.inner));
     case product_recipe::form::stencil: break;

@@ -145,8 +145,8 @@ class replay {
       for (std::size_t i = 0; i < read.writes_before; ++i) {
         const change& own = one.writes[i];
         if (own.array != read.array) continue;
-        if (own.index >= all.size() / sheaf::size_of(type)) return {};  // no state it could be of
-        apply_change(type, own, all);
+        // Behind an end that has moved since it wrote: it will be refused, but reads what is there.
+        if (own.index < all.size() / sheaf::size_of(type)) apply_change(type, own, all);
       }
     }
     const std::size_t begin = read.first * sheaf::size_of(type);
@@ -249,7 +249,8 @@ class replay {
       if (one.condition->seen_epoch == 0) return require(graph_moved, words);
       return check_condition(*one.condition, false, 0);
     }
-    if (one.is_unfit) {
+    // Whether it came too late is judged before its graph.
+    if (one.is_unfit && code != status_code::conflict) {
       return require(code == status_code::length_mismatch || code == status_code::out_of_range ||
                          code == status_code::invalid_argument ||
                          code == status_code::unknown_array || code == status_code::unsupported,
@@ -280,10 +281,28 @@ class replay {
       });
     });
   }
-  /// A line it read has other bits in some epoch after; for lazy arrays anything may count.
+  /// Somebody wrote into the lines that `read` touches, be it the bits that were there.
+  bool was_written(const recorded_read& read, const recorded_transaction& one) const {
+    const std::size_t in_line = sheaf::line_size / sheaf::size_of(graph_->arrays[read.array].type);
+    const std::size_t count = read.bytes.size() / sheaf::size_of(graph_->arrays[read.array].type);
+    const std::uint64_t first = read.first / in_line * in_line;
+    const std::uint64_t end = (read.first + count + in_line - 1) / in_line * in_line;
+    for (auto at = history_.lower_bound({read.array, first});
+         at != history_.end() && at->first < std::pair(read.array, end); ++at) {
+      for (const written& other : at->second) {
+        if (other.epoch > one.read.first && other.epoch <= one.ended) return true;
+      }
+    }
+    return false;
+  }
+  /// A line it read was written, or has other bits in some epoch after; for lazy arrays anything
+  /// may count.
   bool has_read_what_changed(const recorded_transaction& one) {
     if (one.level != isolation::serializable) return false;
     ++covered_.read_conflicts;
+    for (const recorded_read& read : one.reads) {
+      if (was_written(read, one)) return true;
+    }
     for (auto at = states_.upper_bound(one.read.first);
          at != states_.end() && at->first <= one.ended; ++at) {
       if (one.read_lazily) return true;
