@@ -312,8 +312,8 @@ void executor::state::run_parallel(const plan_level& level, std::uint32_t begin,
   shared.begun.store(1, std::memory_order_release);  // pairs with the load of each range
   const std::uint32_t first_word = begin >> 6;
   const std::uint32_t last_word = ((end - 1) >> 6) + 1;
-  const auto grain = std::max<std::uint32_t>(
-      1, (last_word - first_word) / static_cast<std::uint32_t>(runners_.size()) * parts_per_thread);
+  const std::uint32_t grain =
+      words_per_part(last_word - first_word, static_cast<std::uint32_t>(runners_.size()));
   pool_->run(first_word, last_word, grain, &shared,
              [](void* context, unsigned worker, std::uint32_t first, std::uint32_t last) {
                job& mine = *static_cast<job*>(context);

@@ -206,8 +206,6 @@ struct executor::state {
   std::unique_ptr<graph_marks> graph_marks_;  ///< null in commits that leave the graph alone
 
   // paced.cpp
-  /// A level that runs on several threads is cut into so many ranges for each.
-  static constexpr std::uint32_t parts_per_thread = 8;
   /// What of a level is still to run: slots [at, end).
   struct slot_part {
     std::uint32_t at, end;

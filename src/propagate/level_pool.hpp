@@ -9,6 +9,15 @@
 
 namespace sheaf::inline v0 {
 
+/// A level that runs on several threads is cut into so many ranges for each.
+inline constexpr std::uint32_t parts_per_thread = 8;
+/// Of `words` words of 64 slots each, how many a range has. At least 1.
+[[nodiscard]] constexpr std::uint32_t words_per_part(std::uint32_t words,
+                                                     std::uint32_t threads) noexcept {
+  const std::uint32_t parts = threads * parts_per_thread;
+  return words <= parts ? 1 : (words + parts - 1) / parts;
+}
+
 class level_pool {
  public:
   explicit level_pool(unsigned threads);

@@ -82,8 +82,7 @@ void executor::state::cut_level() {
   std::uint32_t step = level.slot_end - level.slot_begin;
   if (runs_parallel(level, cursor_.how)) {
     const std::uint32_t words = ((level.slot_end - 1) >> 6) + 1 - (level.slot_begin >> 6);
-    const auto parts = static_cast<std::uint32_t>(runners_.size()) * parts_per_thread;
-    step = (words + parts - 1) / parts << 6;
+    step = words_per_part(words, static_cast<std::uint32_t>(runners_.size())) << 6;
   }
   for (std::uint32_t at = level.slot_begin; at < level.slot_end;) {
     const std::uint32_t end =
