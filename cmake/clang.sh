@@ -36,7 +36,8 @@ echo "clang: a planted unguarded read is refused"
 # Of a file compiled once per instruction set, the scalar one stands for all.
 sed -n 's/.*"file": "\(.*\)".*/\1/p' "$build/compile_commands.json" |
   grep -v -E '\.(avx2|avx512)\.cpp$' | sort >"$build/sources"
-if ! xargs -P "$(nproc)" -n 2 clang-tidy -p "$build" --quiet <"$build/sources" >"$build/tidy.log" 2>&1; then
+if ! xargs -P "$(nproc)" -n 2 clang-tidy -p "$build" --quiet \
+  <"$build/sources" >"$build/tidy.log" 2>&1; then
   grep -E 'error:|warning:' "$build/tidy.log" | sort -u | head -n 40
   echo "clang-tidy: all of it is in $build/tidy.log"
   exit 1

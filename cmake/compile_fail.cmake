@@ -1,7 +1,8 @@
 # Compiles SOURCE without linking. With EXPECT: passes only where the compiler refuses it with a
 # message that matches. Without: passes only where it compiles.
 execute_process(
-  COMMAND "${COMPILER}" -std=c++20 -fsyntax-only -Wall -Wextra -Werror ${OPTIONS} "-I${INCLUDE}" "${SOURCE}"
+  COMMAND "${COMPILER}" -std=c++20 -fsyntax-only -Wall -Wextra -Werror ${OPTIONS} "-I${INCLUDE}"
+          "${SOURCE}"
   RESULT_VARIABLE code
   OUTPUT_VARIABLE words
   ERROR_VARIABLE words)

@@ -7,8 +7,8 @@ build=$root/build/demo
 
 sh "$root/cmake/packages.sh" g++ cmake ninja-build libtbb-dev libxsimd-dev libbz2-dev
 
-# The closing prices of 452 stocks over 1258 days: a file of the Debian package r-cran-huge, which is
-# unpacked here and never installed.
+# The closing prices of 452 stocks over 1258 days: a file of the Debian package r-cran-huge, which
+# is unpacked here and never installed.
 data=$build/stockdata.rda
 want=$(cut -d' ' -f1 "$root/examples/risk_desk/stockdata.sha256")
 

@@ -4,7 +4,8 @@ find_package(Threads REQUIRED)
 find_package(TBB REQUIRED)
 # Used while compiling only: a host that takes an installed Sheaf needs no xsimd.
 find_package(xsimd REQUIRED)
-# Its headers alone: Debian's package asks for libxtl at link time, which no header we include needs.
+# Its headers alone: Debian's package asks for libxtl at link time, which no header we include
+# needs.
 add_library(sheaf_xsimd INTERFACE)
 get_target_property(xsimd_include xsimd INTERFACE_INCLUDE_DIRECTORIES)
 target_include_directories(sheaf_xsimd SYSTEM INTERFACE ${xsimd_include})

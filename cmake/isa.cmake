@@ -39,8 +39,8 @@ if(SHEAF_SANITIZE)
 endif()
 
 # sheaf_add_isa_sources(TARGET FILE.cpp...): adds each file to TARGET once per instruction set that
-# this build has, with SHEAF_ARCH (scalar, avx2, avx512) and SHEAF_ARCH_ID (0, 1, 2) defined. All that
-# such a file defines lies in `inline namespace SHEAF_ARCH` or is always inlined.
+# this build has, with SHEAF_ARCH (scalar, avx2, avx512) and SHEAF_ARCH_ID (0, 1, 2) defined. All
+# that such a file defines lies in `inline namespace SHEAF_ARCH` or is always inlined.
 function(sheaf_add_isa_sources target)
   get_target_property(home ${target} SOURCE_DIR)
   foreach(file IN LISTS ARGN)

@@ -1,5 +1,6 @@
-# Every switch of the build, in one place. A switch is AUTO (on where what it needs is found), ON (an
-# error where it is not) or OFF. What came of each is kept for the table `sheaf_print_options` prints.
+# Every switch of the build, in one place. A switch is AUTO (on where what it needs is found), ON
+# (an error where it is not) or OFF. What came of each is kept for the table that
+# `sheaf_print_options` prints.
 
 if(PROJECT_IS_TOP_LEVEL)
   set(SHEAF_DEFAULT_SWITCH AUTO)
@@ -35,8 +36,8 @@ if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYP
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
 endif()
 
-# Decides switch NAME: sets SHEAF_WITH_NAME to ON or OFF and keeps the reason for the table. The part
-# is on where no MISSING thing is named; ON with something missing stops the configuration.
+# Decides switch NAME: sets SHEAF_WITH_NAME to ON or OFF and keeps the reason for the table. The
+# part is on where no MISSING thing is named; ON with something missing stops the configuration.
 function(sheaf_decide name label)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "MISSING;NOTE" "")
   set(value ${SHEAF_${name}})

@@ -1,7 +1,7 @@
 #!/bin/sh
 # packages.sh PACKAGE...: installs the Debian or Ubuntu packages that are missing and says which.
-# Uses sudo only where something has to be installed and the caller is not root. Where apt is missing
-# it names the packages and stops.
+# Uses sudo only where something has to be installed and the caller is not root. Where apt is
+# missing it names the packages and stops.
 set -eu
 
 missing=

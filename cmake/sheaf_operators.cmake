@@ -1,8 +1,8 @@
 # sheaf_add_operators(TARGET HEADER.hpp... [OPTIONS option...]): compiles the custom operators that
 # each header lists (see <sheaf/propagate/custom_operator.hpp>) once per instruction set, with the
 # flags promise P1 needs, and registers them when the program or shared library that holds TARGET is
-# loaded. OPTIONS are added after ours; operators compiled so that multiply-adds contract are refused
-# at registration with status `contraction`.
+# loaded. OPTIONS are added after ours; operators compiled so that multiply-adds contract are
+# refused at registration with status `contraction`.
 #
 # Works in Sheaf's own build and, through find_package(sheaf), in any other. The SIMD values are
 # xsimd's, so the building machine needs it (Debian: libxsimd-dev); nobody who links TARGET does.

@@ -64,7 +64,8 @@ function(sheaf_add_compile_fail name source)
   cmake_path(ABSOLUTE_PATH source NORMALIZE OUTPUT_VARIABLE file)
   add_test(NAME compile_fail.${name}
            COMMAND "${CMAKE_COMMAND}" "-DCOMPILER=${CMAKE_CXX_COMPILER}" "-DSOURCE=${file}"
-                   "-DINCLUDE=${PROJECT_SOURCE_DIR}/include" "-DEXPECT=${arg_EXPECT}" "-DOPTIONS=${arg_OPTIONS}" -P
+                   "-DINCLUDE=${PROJECT_SOURCE_DIR}/include" "-DEXPECT=${arg_EXPECT}"
+                   "-DOPTIONS=${arg_OPTIONS}" -P
                    "${PROJECT_SOURCE_DIR}/cmake/compile_fail.cmake")
   set_tests_properties(compile_fail.${name} PROPERTIES LABELS "fast;compile_fail" TIMEOUT 120)
 endfunction()

@@ -1,4 +1,5 @@
-# Installs BUILD under PREFIX, then builds CONSUMER against it by WAY and runs it. Each step is fatal.
+# Installs BUILD under PREFIX, then builds CONSUMER against it by WAY and runs it. Each step is
+# fatal.
 function(step)
   execute_process(COMMAND ${ARGV} RESULT_VARIABLE code OUTPUT_VARIABLE words ERROR_VARIABLE words)
   if(NOT code EQUAL 0)

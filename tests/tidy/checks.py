@@ -118,7 +118,7 @@ def long_functions(text):
 
 def sizes(root):
     """Functions, files and lines within their limits."""
-    for path in tree.code_files(root):
+    for path in tree.code_files(root) + tree.build_files(root):
         text = path.read_text()
         lines = text.splitlines()
         if len(lines) > LINES_PER_FILE_MAX:
@@ -126,7 +126,7 @@ def sizes(root):
         for number, line in enumerate(lines, 1):
             if len(line) > COLUMNS_MAX:
                 yield path, number, f"line of {len(line)} columns, {COLUMNS_MAX} allowed"
-        if path.suffix != ".py":
+        if path.suffix in tree.CPP_SUFFIXES:
             for line, count in long_functions(text):
                 yield path, line, f"function of {count} lines, {LINES_PER_FUNCTION_MAX} allowed"
 

@@ -4,7 +4,8 @@ import pathlib
 import re
 
 CODE_FOLDERS = ("include", "src", "cuda", "bench", "tests", "examples")
-CODE_SUFFIXES = (".hpp", ".h", ".cpp", ".cu", ".py")
+CPP_SUFFIXES = (".hpp", ".h", ".cpp", ".cu")
+CODE_SUFFIXES = CPP_SUFFIXES + (".py",)
 TEXT_SUFFIXES = CODE_SUFFIXES + (".md", ".cmake", ".in", ".sh", ".json", ".txt", ".yml")
 
 
@@ -20,6 +21,15 @@ def files(root, folders, suffixes):
 
 def code_files(root):
     return files(root, CODE_FOLDERS, CODE_SUFFIXES)
+
+
+def build_files(root):
+    """What builds it: CMake's lists and modules, and shell scripts."""
+    return [
+        path
+        for path in text_files(root)
+        if path.suffix in (".cmake", ".sh") or path.name == "CMakeLists.txt"
+    ]
 
 
 def documents(root):
