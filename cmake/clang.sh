@@ -8,7 +8,8 @@ build=build/clang
 mkdir -p "$build"
 if ! { cmake -S . -B "$build" -G Ninja -DCMAKE_CXX_COMPILER=clang++ \
          -DCMAKE_BUILD_TYPE=RelWithDebInfo -DSHEAF_BUILD_TESTS=OFF -DSHEAF_BUILD_BENCHMARKS=OFF \
-         -DSHEAF_BUILD_EXAMPLES=OFF -DSHEAF_BUILD_CLI=OFF -DCMAKE_EXPORT_COMPILE_COMMANDS=ON &&
+         -DSHEAF_BUILD_EXAMPLES=OFF -DSHEAF_BUILD_CLI=OFF -DSHEAF_CUDA=OFF \
+         -DCMAKE_EXPORT_COMPILE_COMMANDS=ON &&
        cmake --build "$build"; } >"$build/build.log" 2>&1 </dev/null; then
   grep -E 'error|warning' "$build/build.log" | head -n 40 || true
   echo "clang: the build failed; all of it is in $build/build.log"

@@ -67,11 +67,7 @@ if(NOT SHEAF_BUILD_DOCS STREQUAL "OFF")
 endif()
 sheaf_decide(BUILD_DOCS docs MISSING "${why}")
 
-set(why "")
-if(NOT EXISTS "${PROJECT_SOURCE_DIR}/cuda/CMakeLists.txt")
-  set(why "no content yet")
-endif()
-sheaf_decide(CUDA cuda MISSING "${why}")
+include(cuda)
 
 if(SHEAF_SANITIZE)
   sheaf_note(sanitizer ${SHEAF_SANITIZE} "")

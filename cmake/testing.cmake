@@ -19,7 +19,7 @@ function(sheaf_add_test name)
   if(TARGET rapidcheck)
     target_link_libraries(${name} PRIVATE rapidcheck)
   endif()
-  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src"
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/src"
                                              "${PROJECT_SOURCE_DIR}/tests")
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 120)
   # Properties with a list in them do not survive gtest_discover_tests; this file, read after the

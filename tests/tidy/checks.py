@@ -44,7 +44,7 @@ def room_of(path, root):
 
 def layering(root):
     """A room includes rooms before it in the table, or itself, and never one after it."""
-    for path in tree.files(root, ("include/sheaf", "src", "cuda"), (".hpp", ".h", ".cpp", ".cu")):
+    for path in tree.files(root, ("include/sheaf", "src", "cuda"), tree.CPP_SUFFIXES):
         room = room_of(path, root)
         if room is None:
             continue
@@ -52,7 +52,7 @@ def layering(root):
             yield path, 1, f"'{room}' is no room of the table"
             continue
         for line, name, _ in includes(path):
-            parts = name.removeprefix("sheaf/").split("/")
+            parts = name.removeprefix("sheaf/").removeprefix("cuda/").split("/")
             if name.startswith("sheaf/") and len(parts) == 1:
                 yield path, line, f"a room includes the umbrella header {name}"
             other = parts[0] if len(parts) > 1 else room
@@ -148,7 +148,7 @@ def words(root):
                 yield path, number, f"the word {match.group(1)}"
             if RULER.match(line):
                 yield path, number, "a ruler made of comment signs"
-            if path.suffix in (".hpp", ".cpp", ".cu") and COMMENTED_CODE.match(line):
+            if path.suffix in tree.CPP_SUFFIXES and COMMENTED_CODE.match(line):
                 yield path, number, "commented-out code"
 
 

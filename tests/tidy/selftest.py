@@ -44,12 +44,16 @@ class Layering(unittest.TestCase):
             ("src/page/a.cpp", '#include "graph/b.hpp"\n'),
             ("src/page/a.cpp", "#include <sheaf/sheaf.hpp>\n"),
             ("src/stray/a.cpp", "\n"),
+            ("cuda/page/a.cu", '#include "cuda/propagate/b.hpp"\n'),
+            ("cuda/page/a.cuh", '#include "propagate/b.hpp"\n'),
         ):
             self.assertEqual(len(found("layering", {place: text})), 1, text)
 
     def test_an_earlier_room_and_the_same_room_are_allowed(self):
         text = '#include <sheaf/base/b.hpp>\n#include "page/c.hpp"\n#include "d.hpp"\n'
         self.assertEqual(found("layering", {"src/page/a.cpp": text}), [])
+        text = '#include "cuda/device.hpp"\n#include "cuda/memory/c.hpp"\n'
+        self.assertEqual(found("layering", {"cuda/page/a.cu": text}), [])
         self.assertEqual(
             found("layering", {"include/sheaf/sheaf.hpp": "#include <sheaf/engine/b.hpp>\n"}), []
         )

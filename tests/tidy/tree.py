@@ -4,7 +4,7 @@ import pathlib
 import re
 
 CODE_FOLDERS = ("include", "src", "cuda", "bench", "tests", "examples")
-CPP_SUFFIXES = (".hpp", ".h", ".cpp", ".cu")
+CPP_SUFFIXES = (".hpp", ".h", ".cpp", ".cu", ".cuh")
 CODE_SUFFIXES = CPP_SUFFIXES + (".py",)
 TEXT_SUFFIXES = CODE_SUFFIXES + (".md", ".cmake", ".in", ".sh", ".json", ".txt", ".yml")
 
