@@ -48,22 +48,31 @@ TEST(HistoryPressure, TheReaderOfTheOldestIsToldAndTheCommitGivesUpAfterItsWait)
   EXPECT_EQ(newer.get(c.source, 4000).value(), 1.0f);
 }
 
+/// Runs `commit` beside the snapshot `oldest`, which is released as soon as it is pressed.
+template <class Commit>
+void release_when_pressed(snapshot& oldest, Commit&& commit) {
+  std::atomic<bool> is_done{false};
+  std::thread writer([&] {
+    commit();
+    is_done = true;
+  });
+  while (!oldest.is_pressed() && !is_done) std::this_thread::yield();
+  EXPECT_FALSE(is_done) << "it did not wait";
+  oldest.release();
+  writer.join();
+}
+
 TEST(HistoryPressure, ACommitGoesOnAsSoonAsTheOldestIsReleased) {
   crowded c({.history_wait_max = 20s});
   auto oldest = c.desk.snapshot();
   set_all(c.desk, c.source, 1.0f);
-  std::atomic<bool> is_done{false};
-  std::thread writer([&] {
+  release_when_pressed(oldest, [&] {
     auto held = c.desk.snapshot();
     set_all(c.desk, c.source, 2.0f);
-    is_done = true;
   });
-  while (!oldest.is_pressed()) std::this_thread::yield();
-  EXPECT_FALSE(is_done);
-  oldest.release();
-  writer.join();
   EXPECT_EQ(c.desk.snapshot().get(c.source, 0).value(), 2.0f);
   EXPECT_FALSE(c.desk.snapshot().is_pressed());
+  EXPECT_EQ(c.desk.stats().history_waits, 1u);
   expect_glued(c.desk);
 }
 
@@ -72,17 +81,14 @@ TEST(HistoryPressure, AGraphChangeGoesOnAsSoonAsTheOldestIsReleased) {
   auto oldest = c.desk.snapshot();
   set_all(c.desk, c.source, 1.0f);
   array<float> added;
-  std::thread writer([&] {
+  release_when_pressed(oldest, [&] {
     auto held = c.desk.snapshot();
     auto txn = c.desk.begin();
     added = txn.graph().derive("added", c.source + 1.0f);
     txn.range(c.source, {}, std::vector<float>(4096, 2.0f));
     committed(std::move(txn));
   });
-  while (!oldest.is_pressed()) std::this_thread::yield();
-  oldest.release();
-  writer.join();
-  EXPECT_EQ(c.desk.snapshot().get(added, 4000).value(), 3.0f);
+  EXPECT_EQ(values_of(c.desk.snapshot(), added), std::vector<float>(4096, 3.0f));
   EXPECT_EQ(c.desk.stats().history_waits, 1u);
   expect_glued(c.desk);
 }
