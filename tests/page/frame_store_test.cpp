@@ -237,6 +237,67 @@ TEST(FrameStore, AReservationThatFailsForOneSizeHoldsNoneOfTheOthers) {
   s.store->end_commit(s.logs, s.pins, false);
 }
 
+/// A store of two runs of two small pages each.
+struct two_runs {
+  explicit two_runs(frame_store_options options = {}) : pins(16) {
+    options.slot_count = 4;
+    store = frame_store::create(options).value();
+    for (const std::uint32_t slot : {0u, 2u}) {
+      EXPECT_TRUE(store->create_run(slot, 2, small).is_ok());
+    }
+  }
+  std::uint64_t pages_in_use() const {
+    return store->allocator().stats().total.bytes_in_use / small_bytes;
+  }
+  frame_demand demand(std::uint32_t first_slot, std::uint32_t last_slot) {
+    frame_demand made;
+    for (std::uint32_t slot = first_slot; slot <= last_slot; ++slot) {
+      store->add_demand(slot, small, made);
+    }
+    const std::uint64_t runs = last_slot / 2 - first_slot / 2 + 1;
+    EXPECT_EQ(made.replaced[static_cast<unsigned>(small)], 2 * runs) << "a run counts whole";
+    return made;
+  }
+  pin_registry pins;
+  std::unique_ptr<frame_store> store;
+  frame_log log;
+  frame_log* list[1] = {&log};
+  std::span<frame_log* const> logs{list};
+};
+
+TEST(FrameStore, AReservationThatFailsCountsItsRunsAgainTheNextTime) {
+  for (const bool is_history : {true, false}) {
+    // Either limit leaves room for one of the runs, but not for both.
+    two_runs s(is_history ? frame_store_options{.history_bytes_max = 3 * small_bytes}
+                          : frame_store_options{.bytes_max = 7 * small_bytes});
+    s.store->begin_commit(2, 1);
+    const std::uint64_t after = is_history ? 4 : 6;  // the first run keeps the extent it got
+    for (int round = 0; round < 3; ++round) {
+      EXPECT_EQ(s.store->reserve(s.demand(0, 3), s.logs).code(),
+                is_history ? status_code::history_full : status_code::out_of_memory);
+      EXPECT_EQ(s.pages_in_use(), after);
+    }
+    EXPECT_TRUE(s.store->reserve(s.demand(0, 0), s.logs).is_ok());
+    EXPECT_EQ(s.pages_in_use(), 6u);
+    (void)s.store->replace(1, small, 0, s.log);
+    EXPECT_EQ(s.log.runs_copied, 1u);
+    s.store->end_commit(s.logs, s.pins, false);
+  }
+}
+
+TEST(FrameStore, ARunWithASpareReservesNoExtent) {
+  two_runs s;
+  for (const std::uint64_t epoch : {2u, 3u, 4u}) {
+    s.store->begin_commit(epoch, epoch - 1);
+    ASSERT_TRUE(s.store->reserve(s.demand(2, 3), s.logs).is_ok());
+    EXPECT_EQ(s.pages_in_use(), 6u) << "epoch " << epoch;
+    (void)s.store->replace(3, small, 0, s.log);
+    EXPECT_EQ(s.log.frames_reused, epoch == 2 ? 0u : 1u);
+    s.store->end_commit(s.logs, s.pins, false);
+    s.log.clear();
+  }
+}
+
 TEST(FrameStore, AnUnlinkedFrameWaitsInLimboForTheLastWalker) {
   for (const bool spares : {false, true}) {
     stage s;
