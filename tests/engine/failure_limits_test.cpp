@@ -11,22 +11,29 @@
 namespace engine_test {
 namespace {
 
+result<epoch> commit_in(world& in, std::uint64_t seed) {
+  auto txn = in.desk.begin();
+  in.write(txn, seed);
+  return std::move(txn).commit();
+}
+
 /// The same commit in a world with a limit and, where that went through, in one without.
-/// Returns whether it was refused.
+/// Returns whether it was refused: then it is refused again, by the same figures.
 bool commit_in_both(world& limited, world& calm, std::uint64_t seed, status_code code) {
   const image before = limited.bits();
-  auto txn = limited.desk.begin();
-  limited.write(txn, seed);
-  const auto done = std::move(txn).commit();
+  const auto done = commit_in(limited, seed);
   if (!done) {
     expect_status(done, code, {});
+    // A contiguous array keeps the extent it got before another one was refused.
+    const auto second = commit_in(limited, seed), third = commit_in(limited, seed);
+    expect_status(second, code, {});
+    expect_status(third, code, {second ? "" : second.error().message()});
     expect_same(limited.bits(), before, "the engine");
     expect_glued(limited.desk);
     return true;
   }
-  auto same = calm.desk.begin();
-  calm.write(same, seed);
-  committed(std::move(same));
+  const auto same = commit_in(calm, seed);
+  EXPECT_TRUE(same) << same.error().message();
   expect_same(limited.bits(), calm.bits(), "the engine");
   return false;
 }
