@@ -39,13 +39,18 @@ bool commit_in_both(world& limited, world& calm, std::uint64_t seed, status_code
 }
 
 /// Five commits, each under one more snapshot; then, without snapshots, one that must work.
-void commit_under_limit(world& limited, world& calm, status_code code, unsigned& refused) {
+void commit_under_limit(const operator_kind_case& kind, const engine_options& limits,
+                        bool with_hosts, status_code code, unsigned& refused) {
+  world limited(kind, limits, with_hosts), calm(kind, {}, with_hosts);
   std::deque<snapshot> held;
   std::deque<image> images;
   for (std::uint64_t step = 1; step <= 5 && !testing::Test::HasFailure(); ++step) {
     held.push_back(limited.desk.snapshot());
     images.push_back(limited.bits(held.back()));
     refused += commit_in_both(limited, calm, step, code);
+    const engine_stats stats = limited.desk.stats();
+    EXPECT_LE(stats.frame_bytes, limits.memory_bytes_max);
+    EXPECT_LE(stats.history_bytes, limits.history_bytes_max);
     for (std::size_t i = 0; i < held.size(); ++i) {
       expect_same(limited.bits(held[i]), images[i], "an open snapshot");
     }
@@ -66,9 +71,8 @@ TEST(FailureLimits, AByteLimitOfAnySizeRefusesWholeCommitsOnly) {
       unsigned refused = 0, tries = 0;
       for (std::uint64_t part = 0; part <= 12; ++part) {
         SCOPED_TRACE(testing::Message() << kind.name << ", " << part << "/6 more than " << least);
-        world limited(kind, {.memory_bytes_max = least + least * part / 6}, with_hosts);
-        world calm(kind, {}, with_hosts);
-        commit_under_limit(limited, calm, status_code::out_of_memory, refused);
+        commit_under_limit(kind, {.memory_bytes_max = least + least * part / 6}, with_hosts,
+                           status_code::out_of_memory, refused);
         tries += 5;
         if (HasFailure()) return;
       }
@@ -84,10 +88,9 @@ TEST(FailureLimits, AHistoryLimitOfAnySizeRefusesWholeCommitsOnly) {
     unsigned refused = 0;
     for (std::uint64_t part = 0; part <= 12; ++part) {
       SCOPED_TRACE(testing::Message() << kind.name << ", " << part << "/12 of " << most);
-      world limited(kind, {.history_bytes_max = most * part / 12,
-                           .history_wait_max = std::chrono::microseconds(0)}, false);
-      world calm(kind, {}, false);
-      commit_under_limit(limited, calm, status_code::history_full, refused);
+      commit_under_limit(kind, {.history_bytes_max = most * part / 12,
+                                .history_wait_max = std::chrono::microseconds(0)},
+                         false, status_code::history_full, refused);
       if (HasFailure()) return;
     }
     EXPECT_GT(refused, 10u) << kind.name;
@@ -100,11 +103,12 @@ TEST(FailureLimits, AByteLimitOfForksRefusesWholeCommitsOnly) {
     unsigned refused = 0;
     for (std::uint64_t part = 0; part <= 12; ++part) {
       SCOPED_TRACE(testing::Message() << kind.name << ", " << part << "/12 of " << most);
-      world limited(kind, {.fork_bytes_max = most * part / 12}), calm(kind);
+      const std::uint64_t bytes_max = most * part / 12;
+      world limited(kind, {.fork_bytes_max = bytes_max}), calm(kind);
       fork_state branch = limited.desk.fork(), calm_branch = calm.desk.fork();
       for (std::uint64_t step = 1; step <= 4 && !HasFailure(); ++step) {
         const image before = limited.bits(branch);
-        const std::uint64_t bytes = limited.desk.stats().fork_bytes;
+        const engine_stats stats = limited.desk.stats();
         auto txn = branch.begin();
         limited.write(txn, step);
         const auto done = std::move(txn).commit();
@@ -112,9 +116,11 @@ TEST(FailureLimits, AByteLimitOfForksRefusesWholeCommitsOnly) {
           ++refused;
           expect_status(done.error(), status_code::out_of_memory, {"fork_bytes_max"});
           expect_same(limited.bits(branch), before, "the fork");
-          EXPECT_EQ(limited.desk.stats().fork_bytes, bytes);
+          EXPECT_EQ(limited.desk.stats().fork_bytes, stats.fork_bytes);
+          EXPECT_EQ(limited.desk.stats().frame_bytes, stats.frame_bytes);
           continue;
         }
+        EXPECT_LE(limited.desk.stats().fork_bytes, bytes_max);
         auto same = calm_branch.begin();
         calm.write(same, step);
         ASSERT_TRUE(std::move(same).commit());
