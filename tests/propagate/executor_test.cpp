@@ -1,11 +1,8 @@
 /// \file
 /// The executor: directions, cut-off, chains, counters and thread counts.
 
-#include <atomic>
-
 #include "page/random.hpp"
 #include "propagate/chain.hpp"
-#include "propagate/level_pool.hpp"
 #include "propagate/rig.hpp"
 
 namespace propagate_test {
@@ -351,27 +348,6 @@ TEST(Executor, DiscardedInTheMiddleOfALevelNothingStaysMarked) {
     r.expect_quiet();
     ASSERT_EQ(r.propagate().lines_recomputed, 0u) << "after " << stops;
   }
-}
-
-/// A level of a thousand small pages is sixteen words: they must not all go to one thread.
-TEST(LevelPool, CutsALevelIntoEightRangesForEachThread) {
-  EXPECT_EQ(words_per_part(16, 2), 1u);
-  EXPECT_EQ(words_per_part(1, 4), 1u);
-  EXPECT_EQ(words_per_part(1600, 2), 100u);
-  EXPECT_EQ(words_per_part(1601, 2), 101u);
-  level_pool pool(2);
-  std::atomic<unsigned> ranges{0}, words{0};
-  struct counts {
-    std::atomic<unsigned>& ranges;
-    std::atomic<unsigned>& words;
-  } seen{ranges, words};
-  pool.run(0, 16, words_per_part(16, 2), &seen,
-           [](void* context, unsigned, std::uint32_t begin, std::uint32_t end) {
-             ++static_cast<counts*>(context)->ranges;
-             static_cast<counts*>(context)->words += end - begin;
-           });
-  EXPECT_GE(ranges.load(), 2u);
-  EXPECT_EQ(words.load(), 16u);
 }
 
 }  // namespace
