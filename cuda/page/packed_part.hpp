@@ -12,8 +12,8 @@
 /// is smaller.
 ///
 /// Invariants
-///  1. `part-slots-rise`: the slots of a part rise strictly, so no line is in it twice and lines may
-///     be written in any order.
+///  1. `part-slots-rise`: the slots of a part rise strictly, so no line is in it twice and lines
+///     may be written in any order.
 ///  2. `part-lines-counted`: page p's lines begin at `first_line` of it, which is the sum of the
 ///     line counts before it.
 ///

@@ -15,8 +15,8 @@ namespace sheaf::inline v0 {
 /// Walks over a checked record.
 class record_cutter {
  public:
-  /// `record` passed `check_record` with `slots`. Parts take at most `bytes_max` bytes, which hold a
-  /// page of 64 lines at least.
+  /// `record` passed `check_record` with `slots`. Parts take at most `bytes_max` bytes, which hold
+  /// a page of 64 lines at least.
   record_cutter(const device_record& record, const slot_classes& slots,
                 std::size_t bytes_max) noexcept
       : record_(record), slots_(slots), bytes_max_(bytes_max) {}

@@ -1,11 +1,11 @@
 /// \file
-/// The ring through which parts go to a device: who may write where, and when a place is free again.
-/// Pinned memory and copies are the caller's; here are positions and numbers alone, so that a thread
-/// can play the device.
+/// The ring through which parts go to a device: who may write where, and when a place is free
+/// again. Pinned memory and copies are the caller's; here are positions and numbers alone, so that
+/// a thread can play the device.
 ///
 /// Terms
-///   position  bytes since the ring was made, those that were skipped included; a place in memory is
-///             the position modulo the size.
+///   position  bytes since the ring was made, those that were skipped included; a place in memory
+///             is the position modulo the size.
 ///   number    of a reservation, from 1, without gaps. The device posts a number in the *done word*
 ///             when it has read that part and all before it.
 ///

@@ -1,6 +1,6 @@
 /// \file
-/// Records on their way from the host into pages of a device: the pinned ring, the copy of it on the
-/// device, and who is waited for.
+/// Records on their way from the host into pages of a device: the pinned ring, the copy of it on
+/// the device, and who is waited for.
 ///
 /// The way of a part
 ///   a record of up to 3.5 KiB rides in the arguments of one kernel and takes no ring space;
@@ -44,8 +44,8 @@ class record_stream {
                           device_error* why) noexcept;
   record_stream(const record_stream&) = delete;
   record_stream& operator=(const record_stream&) = delete;
-  /// Waits for parts under way, on streams that still exist, and gives everything back; what is lost
-  /// is abandoned instead.
+  /// Waits for parts under way, on streams that still exist, and gives everything back; what is
+  /// lost is abandoned instead.
   ~record_stream();
 
   /// Writes `record` and notes its lines, in order with `stream`. On return the record is the

@@ -20,8 +20,8 @@ struct alignas(16) small_part {
   std::byte bytes[small_part_bytes];
 };
 
-/// Writes the lines of `part`, whose bytes any kernel can read (device memory, or pinned host memory)
-/// and notes them. Asynchronous on `stream`; one launch, none where the part has no lines.
+/// Writes the lines of `part`, whose bytes any kernel can read (device memory, or pinned host
+/// memory) and notes them. Asynchronous on `stream`; one launch, none where the part has no lines.
 cudaError_t scatter(const part_view& part, const device_scatter& target,
                     cudaStream_t stream) noexcept;
 /// The same for a part that its encoder wrote into `part`; the bytes are copied by the call.

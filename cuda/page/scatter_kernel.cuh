@@ -1,9 +1,9 @@
 /// \file
-/// The scatter kernel: a warp a tile, four lanes a line. Places are looked up by two lanes' worth of
-/// lines at a time and handed around by shuffles; payload is in flight meanwhile.
+/// The scatter kernel: a warp a tile, four lanes a line. Places are looked up by two lanes' worth
+/// of lines at a time and handed around by shuffles; payload is in flight meanwhile.
 ///
-/// Cost: by line 64 + 8 bytes read and 64 written a line, 8 more read with byte masks, 64 more where
-/// it merges or compares.
+/// Cost: by line 64 + 8 bytes read and 64 written a line, 8 more read with byte masks, 64 more
+/// where it merges or compares.
 #pragma once
 
 #include <cuda_runtime.h>

@@ -57,8 +57,8 @@ inline line_mask random_mask(random_numbers& random, unsigned density) {
   return mask == 0 ? 1 : mask;
 }
 
-// Slots of mixed classes whose frames lie shuffled; a copy of all bytes and masks is kept as what is
-// expected.
+// Slots of mixed classes whose frames lie shuffled; a copy of all bytes and masks is kept as what
+// is expected.
 struct device_rig {
   device_rig(random_numbers& random, std::uint32_t slots) : classes(slots), frames(slots) {
     std::vector<std::uint32_t> count(page_class_count, 0);

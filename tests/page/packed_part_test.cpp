@@ -1,4 +1,5 @@
-// Records on their way to a device: the wire form, what a scatter does with it, and what is refused.
+// Records on their way to a device: the wire form, what a scatter does with it, and what is
+// refused.
 #include <cstdlib>
 #include <cstring>
 #include <vector>
