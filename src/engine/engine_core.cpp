@@ -73,8 +73,8 @@ result<std::shared_ptr<engine_core>> engine_core::open(const model& declared,
   if (!frames) return frames.error();
   core->frames_ = std::move(*frames);
   SHEAF_TRY(core->create_pages(**graph));
-  auto made = generation::create(*graph, declared.data(), *core->frames_,
-                                 {*set, core->options_.threads});
+  core->device_ = open_device(options);
+  auto made = generation::create(*graph, declared.data(), *core->frames_, core->for_executors());
   if (!made) return made.error();
   const turn_lock lock(core->turn_);
   core->now_ = std::move(*made);
@@ -263,6 +263,7 @@ engine_stats engine_core::stats() {
   out.open_forks = open_forks_.load(std::memory_order_relaxed);  // figures for people
   out.fork_bytes = fork_bytes_.load(std::memory_order_relaxed);
   out.isa = sheaf::name_of(set_);
+  out.device = device_.link != nullptr ? device_.link->words() : device_.why_none;
   out.threads = options_.threads;
   out.work = total_;
   return out;

@@ -36,6 +36,7 @@
 #include "engine/deferred_commit.hpp"
 #include "engine/generation.hpp"
 #include "engine/lazy_overlay.hpp"
+#include "engine/open_device.hpp"
 #include "engine/record_ring.hpp"
 #include "engine/source_reach.hpp"
 #include "engine/writer_slots.hpp"
@@ -153,6 +154,9 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   };
 
   explicit engine_core(const engine_options& options);
+  [[nodiscard]] executor_options for_executors() const {
+    return {set_, options_.threads, device_.link};
+  }
   [[nodiscard]] status judge_graph(const commit_request& member) const SHEAF_REQUIRES(turn_);
   [[nodiscard]] status commit_graph(commit_request& member) SHEAF_REQUIRES(turn_);
   [[nodiscard]] status enter_generation(std::shared_ptr<const plan> graph,
@@ -237,6 +241,7 @@ class engine_core : public std::enable_shared_from_this<engine_core> {
   engine_options options_;
   const apply_table* apply_ = nullptr;
   isa set_ = isa::scalar;
+  opened_device device_;
   bool keep_spares_ = false;
   std::unique_ptr<frame_store> frames_;
 

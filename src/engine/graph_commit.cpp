@@ -65,7 +65,7 @@ status engine_core::enter_generation(std::shared_ptr<const plan> graph,
   status ran;
   try {
     auto made = generation::create(std::move(graph), std::move(declared), *frames_,
-                                   {set_, options_.threads});
+                                   for_executors());
     if (!made) return made.error();
     (*made)->first_epoch = next_epoch_;
     reserve_generation();

@@ -16,10 +16,11 @@ namespace {
                                 suspended_commits, history_waits, callback_failures,
                                 failed_commits, arrays, nodes, levels, page_nodes, frame_bytes,
                                 history_bytes, spare_bytes, scheduling_bytes, open_snapshots,
-                                open_forks, fork_bytes, snapshot_waits, isa, threads, work] = stats;
+                                open_forks, fork_bytes, snapshot_waits, isa, device, threads,
+                                work] = stats;
 }
-constexpr std::size_t stats_members = 25;
-constexpr std::size_t stats_members_without_row = 2;  // isa, work
+constexpr std::size_t stats_members = 26;
+constexpr std::size_t stats_members_without_row = 3;  // isa, device, work
 static_assert(std::size(stats_figures) == stats_members - stats_members_without_row,
               "sheaf: a member of engine_stats has no row in stats_figures, or has two");
 
@@ -87,7 +88,8 @@ std::string to_text(const engine_stats& stats) {
   add_rows(rows, stats_figures, stats);
   rows.push_back({"isa", stats.isa, "", "instruction set of the kernels"});
   add_rows(rows, work_figures, stats.work);
-  return table_of(rows);
+  // A reason may be long: it has a line of its own below the columns.
+  return table_of(rows) + (stats.device.empty() ? "" : "device: " + stats.device + "\n");
 }
 
 std::string to_json(const work_counters& work) {
@@ -99,7 +101,8 @@ std::string to_json(const work_counters& work) {
 std::string to_json(const engine_stats& stats) {
   json_object out;
   add_members(out, stats_figures, stats);
-  return out.text("isa", stats.isa).raw("work", to_json(stats.work)).done();
+  out.text("isa", stats.isa).text("device", stats.device);
+  return out.raw("work", to_json(stats.work)).done();
 }
 
 work_counters difference(const work_counters& later, const work_counters& earlier) noexcept {

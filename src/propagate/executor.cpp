@@ -141,6 +141,7 @@ std::uint32_t executor::state::segment_of(const plan_level& level, std::uint32_t
 }
 
 status executor::state::propagate() {
+  if (SHEAF_UNLIKELY(device_ != nullptr) && propagate_on_device()) return {};
   map_.set_whole_lines(graph_marks_ != nullptr);
   finish_level(0, tally_sources());
   const std::uint32_t level_count = static_cast<std::uint32_t>(graph_.levels.size());

@@ -132,6 +132,10 @@ result<std::unique_ptr<executor>> executor::create(std::shared_ptr<const plan> g
   auto schedule = std::make_shared<const executor_schedule>(**resolved);
   auto made = std::make_unique<state>(std::move(*resolved), std::move(schedule), frames,
                                       options.threads, executor_pages::of_engine);
+  if (options.device != nullptr) {
+    made->device_ = device_mirror::create(options.device, made->graph_,
+                                          made->schedule_->page_of_slot.data());
+  }
   return std::unique_ptr<executor>(new executor(std::move(made)));
 }
 
@@ -183,6 +187,7 @@ status executor::recompute() { return state_->recompute(); }
 status executor::rehearse() { return state_->rehearse(); }
 frame_demand executor::count_cone() noexcept { return state_->count_cone(); }
 void executor::finish(bool note, change_list* changes) noexcept {
+  if (state_->device_ != nullptr) state_->note_for_device();
   state_->clear(note, changes);
   state_->end_whole_runs(true);
 }

@@ -13,6 +13,7 @@
 #include <sheaf/propagate/dirty_set.hpp>
 #include <sheaf/propagate/executor.hpp>
 
+#include "propagate/device_mirror.hpp"
 #include "propagate/dirty_map.hpp"
 #include "propagate/level_pool.hpp"
 #include "propagate/operators/rules.hpp"
@@ -232,6 +233,15 @@ struct executor::state {
   void push_until(pace& with) noexcept;
   cursor cursor_;
   std::vector<slot_part> parts_;  ///< of the level in stage `run`
+
+  // device_commit.cpp
+  [[nodiscard]] bool propagate_on_device() noexcept;
+  /// Takes over what a commit on the device changed.
+  void take_over(const device_record& changed) noexcept;
+  /// At the end of a commit that holds: what the device has not seen.
+  void note_for_device() noexcept;
+  std::unique_ptr<device_mirror> device_;  ///< null: there is none, or it cannot run this plan
+  bool ran_on_device_ = false;             ///< since the marks
 
   // Of operators that run whole.
   std::unordered_map<std::uint32_t, std::unique_ptr<operator_memory>> memories_;  ///< by node

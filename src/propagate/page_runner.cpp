@@ -118,6 +118,17 @@ bool page_runner::write_line(std::uint32_t slot, page_class page, unsigned line,
   return write_aside(slot, page, line_mask{1} << line, page_scratch_);
 }
 
+void page_runner::write_lines(std::uint32_t slot, page_class page, line_mask lines,
+                              const std::byte* from) noexcept {
+  const bool is_in_place = in_place(slot, page);
+  std::byte* const to = is_in_place ? address(slot, page) : page_scratch_;
+  for_each_line(lines, [&](unsigned line) {
+    std::memcpy(to + line * line_size, from, line_size);
+    from += line_size;
+  });
+  if (!is_in_place) (void)write_aside(slot, page, lines, page_scratch_);
+}
+
 bool page_runner::write_aside(std::uint32_t slot, page_class page, line_mask changed,
                               const std::byte* computed) noexcept {
   if (space_.branch == nullptr) {

@@ -161,6 +161,9 @@ class page_runner {
   /// branch has no frame for it.
   [[nodiscard]] bool write_line(std::uint32_t slot, page_class page, unsigned line,
                                 const std::byte* from) noexcept;
+  /// The same for `lines`, which lie behind one another from `from` on; not in a branch.
+  void write_lines(std::uint32_t slot, page_class page, line_mask lines,
+                   const std::byte* from) noexcept;
   /// Page `page` of an operand.
   [[nodiscard]] const std::byte* page_of(const plan_operand& operand,
                                          std::uint32_t page) const noexcept {

@@ -14,6 +14,13 @@
 
 namespace sheaf::inline v0 {
 
+/// Where derived arrays are computed. The bits are the same.
+enum class device : std::uint8_t {
+  cpu,        ///< here
+  automatic,  ///< on a device if there is one, commit by commit where it is expected to be faster
+  cuda,       ///< on a device for every commit that it can run; here where there is none
+};
+
 /// Every limit of an engine is here (promise P6): past one a call gets a status, nothing is lost.
 struct engine_options {
   /// Where state is kept on disk. Empty keeps it in memory, which is all this version can do:
@@ -23,6 +30,11 @@ struct engine_options {
   /// Threads a propagation may use, the committing one included; 0: one per core. Bits do not
   /// depend on it.
   unsigned threads = 1;
+  /// What a device has no body for, and every commit after it failed, runs here;
+  /// `engine_stats::device` says which and why.
+  sheaf::device device = sheaf::device::cpu;
+  unsigned device_index = 0;
+  std::size_t device_bytes_max = std::size_t{1} << 40;       ///< of the device's memory
   std::size_t memory_bytes_max = std::size_t{1} << 40;       ///< over all frames
   std::size_t history_bytes_max = std::size_t{1} << 36;      ///< over frames only snapshots need
   /// How long a commit whose old versions do not fit `history_bytes_max` waits for snapshots to be
@@ -72,6 +84,7 @@ struct engine_stats {
   std::uint64_t fork_bytes = 0;         ///< of `frame_bytes`, frames of forks and their snapshots
   std::uint64_t snapshot_waits = 0;     ///< snapshots that waited for a commit in flight
   std::string isa;
+  std::string device;                   ///< the name of the one in use, or why none is
   unsigned threads = 1;
   work_counters work;                   ///< of all commits
 };

@@ -47,7 +47,7 @@ struct device_info {
   std::uint64_t memory_bytes;
   std::uint32_t compute_capability;  ///< 10 x major + minor
   std::uint32_t multiprocessors;
-  std::uint32_t driver_version;      ///< as the maker counts: 1000 x major + 10 x minor
+  std::uint32_t driver_version;  ///< as the maker counts: 1000 x major + 10 x minor
 };
 
 /// How a plan is run on a device.
@@ -74,9 +74,9 @@ struct line_record {
 };
 struct device_record {
   const line_record* pages;
-  const std::byte* lines;     ///< packed; of slots that are not observed: nothing
+  const std::byte* lines;  ///< packed; of slots that are not observed: nothing
   std::uint32_t page_count;
-  std::uint32_t line_count;   ///< of `lines`
+  std::uint32_t line_count;  ///< of `lines`
 };
 
 /// What commits did, since the device was opened.
@@ -87,7 +87,7 @@ struct device_figures {
   std::uint64_t allocations_on_commit;  ///< of device memory; 0 unless an arena grew
   std::uint64_t bytes_in, bytes_out;
   std::uint64_t lines_computed, lines_changed;
-  double device_microseconds;           ///< of the last commit, by the device's clock; 0: not timed
+  double device_microseconds;  ///< of the last commit, by the device's clock; 0: not timed
 };
 
 struct device_context;  ///< of the plugin
@@ -116,7 +116,8 @@ struct device_ops {
   /// Writes lines of any pages, derived ones too, and derives nothing from them: how a device is
   /// brought up to date with what others committed.
   device_code (*write)(device_context* device, const device_record* what, device_error* why);
-  /// Writes lines of source pages and propagates. `changed` gets every derived page that changed.
+  /// Writes lines of source pages, of which each counts as changed, and propagates. `changed` gets
+  /// every derived page that changed.
   device_code (*commit)(device_context* device, const device_record* what, device_record* changed,
                         device_error* why);
   /// Recomputes all derived pages.

@@ -108,6 +108,8 @@ inline constexpr figure<work_counters> work_figures[] = {
                     "read and written by bodies, apply and copies"),
     detail::counted("frames_allocated", "frames", &work_counters::frames_allocated,
                     "frames taken from the allocator"),
+    detail::counted("device_commits", "commits", &work_counters::device_commits,
+                    "commits that propagated on a device"),
 };
 
 namespace detail {

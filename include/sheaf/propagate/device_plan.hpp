@@ -49,24 +49,26 @@ enum class plan_section : std::uint32_t {
   stencils,           ///< device_stencil
   taps,               ///< stencil_tap
   dense,              ///< dense_shape
+  lengths,            ///< u64, elements of each producer's array
+  source_pages,       ///< u8, page_class of each source
 };
-inline constexpr std::uint32_t plan_section_count = 23;
+inline constexpr std::uint32_t plan_section_count = 25;
 
 struct device_plan_header {
   std::uint32_t slot_count;
   std::uint32_t source_count;
   std::uint32_t node_count;
-  std::uint32_t level_count;   ///< level 0, the sources, too
+  std::uint32_t level_count;  ///< level 0, the sources, too
   std::uint32_t batch_count;
-  std::uint32_t reserved;
+  std::uint32_t source_page_count;
   std::uint64_t pages_of_class[page_class_count];  ///< frames it needs
 };
 
 /// What one slot is.
 struct device_slot {
   std::uint32_t producer;
-  std::uint32_t page : 30;         ///< of the producer's array
-  std::uint32_t is_observed : 1;   ///< its changed lines go back with each commit
+  std::uint32_t page : 30;        ///< of the producer's array
+  std::uint32_t is_observed : 1;  ///< its changed lines go back with each commit
   std::uint32_t reserved : 1;
 };
 
@@ -77,17 +79,17 @@ struct device_level {
 
 struct device_batch {
   operator_kind kind;
-  dtype type;             ///< of the result
+  dtype type;  ///< of the result
   semiring_id semiring;
-  page_class page;        ///< of the result
-  bool uniform;           ///< as plan_operation
+  page_class page;  ///< of the result
+  bool uniform;     ///< as plan_operation
   bool weighted;
   std::uint8_t reserved[2];
   std::uint32_t level;
-  std::uint32_t begin;    ///< into `batch_slots`, and of its list of marked slots
-  std::uint32_t count;    ///< pages
-  std::uint32_t fan_in;   ///< operands of every node, where all have as many; else 0
-  std::uint32_t manifest; ///< program: compiled body of the shape all share, or no_index
+  std::uint32_t begin;     ///< into `batch_slots`, and of its list of marked slots
+  std::uint32_t count;     ///< pages
+  std::uint32_t fan_in;    ///< operands of every node, where all have as many; else 0
+  std::uint32_t manifest;  ///< program: compiled body of the shape all share, or no_index
 };
 
 /// An index_table as places in `words`; `no_words` where there is none.
@@ -101,8 +103,10 @@ struct device_matrix {
 };
 struct device_stencil {
   std::uint64_t rows, columns;
-  std::uint64_t outside;        ///< bit pattern
+  std::uint64_t outside;  ///< bit pattern
   std::uint32_t tap_begin, tap_count;
+  /// The box around all taps and the element itself.
+  std::int32_t row_first, row_last, column_first, column_last;
   boundary edge;
 };
 struct device_program {
@@ -136,6 +140,8 @@ struct device_plan {
   const device_stencil* stencils;
   const stencil_tap* taps;
   const dense_shape* dense;
+  const std::uint64_t* lengths;
+  const std::uint8_t* source_pages;
 };
 
 /// The plan whose sections lie at `sections`, `plan_section_count` of them, in order.
@@ -167,6 +173,8 @@ struct device_plan {
   set(plan_section::stencils, made.stencils);
   set(plan_section::taps, made.taps);
   set(plan_section::dense, made.dense);
+  set(plan_section::lengths, made.lengths);
+  set(plan_section::source_pages, made.source_pages);
   return made;
 }
 

@@ -44,6 +44,7 @@
 
 namespace sheaf::inline v0 {
 
+class device_link;
 struct resolved_plan;
 struct executor_schedule;
 
@@ -52,6 +53,8 @@ enum class progress : std::uint8_t { done, suspended };
 struct executor_options {
   isa set = isa::scalar;
   unsigned threads = 1;  ///< at least 1
+  /// Where commits run if it can run this plan; null: here.
+  std::shared_ptr<device_link> device = {};
 };
 
 /// How far the current bits are from what a recompute of everything gives.

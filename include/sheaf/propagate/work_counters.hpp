@@ -28,6 +28,7 @@ struct work_counters {
   std::uint64_t runs_copied = 0;            ///< contiguous arrays copied whole, for a third version
   std::uint64_t bytes_moved = 0;            ///< bytes read and written by bodies, apply and copies
   std::uint64_t frames_allocated = 0;       ///< frames taken from the allocator
+  std::uint64_t device_commits = 0;         ///< commits that propagated on a device
 
   work_counters& operator+=(const work_counters& other) noexcept {
     source_pages_touched += other.source_pages_touched;
@@ -48,6 +49,7 @@ struct work_counters {
     runs_copied += other.runs_copied;
     bytes_moved += other.bytes_moved;
     frames_allocated += other.frames_allocated;
+    device_commits += other.device_commits;
     return *this;
   }
   friend bool operator==(const work_counters&, const work_counters&) = default;

@@ -1,0 +1,238 @@
+#include "propagate/device_sections.hpp"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace sheaf::inline v0 {
+
+namespace {
+
+/// What keeps a plan off a device, or ok.
+status check_kind(const plan& graph, const plan_operation& op) {
+  switch (op.kind) {
+    case operator_kind::combine:
+    case operator_kind::fold_lines:
+    case operator_kind::fold_blocks:
+    case operator_kind::segment_fold:
+    case operator_kind::gather:
+    case operator_kind::spmv:
+    case operator_kind::gemv:
+    case operator_kind::matmul:
+    case operator_kind::stencil:
+    case operator_kind::cast:
+    case operator_kind::gather_at:
+    case operator_kind::slice: return {};
+    case operator_kind::program:
+      if (graph.programs[op.payload].calls.empty()) return {};
+      return status(status_code::unsupported, subsystem::propagate,
+                    "a custom operator has no body on a device");
+    default:
+      return make_status(status_code::unsupported, subsystem::propagate,
+                         "an operator has no body on a device", "operator kind %u",
+                         static_cast<unsigned>(op.kind));
+  }
+}
+
+/// What nodes of one batch have in common.
+using batch_key = std::tuple<operator_kind, dtype, semiring_id, page_class, bool, bool,
+                             std::uint32_t, std::uint32_t>;
+
+batch_key key_of(const plan_operation& op) {
+  const bool is_combine = op.kind == operator_kind::combine;
+  const bool is_program = op.kind == operator_kind::program;
+  return {op.kind,
+          op.type,
+          op.semiring,
+          op.page,
+          op.uniform,
+          op.weighted,
+          is_combine ? op.operand_count : 0,
+          is_program ? op.manifest : no_index};
+}
+
+}  // namespace
+
+std::uint64_t device_sections::add_words(std::span<const std::uint32_t> from) {
+  if (from.empty()) return no_words;
+  const std::uint64_t at = words_.size();
+  words_.insert(words_.end(), from.begin(), from.end());
+  return at;
+}
+
+void device_sections::add_nodes(const plan& graph) {
+  const std::uint32_t nodes = graph.eager_node_count;
+  const std::uint32_t producers = graph.source_count() + nodes;
+  nodes_.assign(graph.nodes.begin(), graph.nodes.begin() + nodes);
+  operands_ = graph.operands;
+  details_ = graph.operand_details;
+  operations_ = graph.operations;
+  constants_ = graph.constants;
+  consumers_ = graph.consumers;
+  child_begin_.assign(graph.child_begin.begin(), graph.child_begin.begin() + producers + 1);
+  children_.assign(graph.children.begin(), graph.children.begin() + child_begin_.back());
+  for (std::uint32_t producer = 0; producer < producers; ++producer) {
+    lengths_.push_back(graph.length_of(producer));
+  }
+  for (const plan_source& source : graph.sources) {
+    source_pages_.push_back(static_cast<std::uint8_t>(source.page));
+    header_.source_page_count += source.page_count;
+  }
+  header_.source_count = graph.source_count();
+  header_.node_count = nodes;
+}
+
+void device_sections::add_slots(const plan& graph, std::span<const std::uint8_t> observed) {
+  const std::uint32_t producers = header_.source_count + header_.node_count;
+  header_.slot_count = graph.levels.back().slot_end;
+  slots_.resize(header_.slot_count);
+  for (std::uint32_t producer = 0; producer < producers; ++producer) {
+    const bool is_source = graph.is_source(producer);
+    const std::uint32_t first =
+        is_source ? graph.sources[producer].slot : graph.node_of(producer).slot;
+    const page_class page =
+        is_source ? graph.sources[producer].page : graph.operation_of(graph.node_of(producer)).page;
+    const std::uint32_t pages = graph.page_count_of(producer);
+    header_.pages_of_class[static_cast<unsigned>(page)] += pages;
+    for (std::uint32_t i = 0; i < pages; ++i) {
+      device_slot& slot = slots_[first + i];
+      slot.producer = producer;
+      slot.page = i & 0x3fff'ffffu;
+      slot.is_observed = observed.empty() || observed[producer] != 0;
+    }
+  }
+}
+
+void device_sections::add_batches(const plan& graph) {
+  batch_of_node_.resize(header_.node_count);
+  for (std::uint32_t index = 0; index < graph.levels.size(); ++index) {
+    const plan_level& level = graph.levels[index];
+    device_level made{static_cast<std::uint32_t>(batches_.size()), 0, level.consumer_begin,
+                      level.consumer_end};
+    std::map<batch_key, std::vector<std::uint32_t>> nodes_of;
+    for (std::uint32_t s = level.segment_begin; index != 0 && s < level.segment_end; ++s) {
+      const plan_segment& segment = graph.segments[s];
+      for (std::uint32_t i = 0; i < segment.node_count; ++i) {
+        const std::uint32_t node = segment.node_begin + i;
+        nodes_of[key_of(graph.operation_of(graph.nodes[node]))].push_back(node);
+      }
+    }
+    for (const auto& [key, nodes] : nodes_of) {
+      device_batch batch{};
+      std::tie(batch.kind, batch.type, batch.semiring, batch.page, batch.uniform, batch.weighted,
+               batch.fan_in, batch.manifest) = key;
+      batch.level = index;
+      batch.begin = static_cast<std::uint32_t>(batch_slots_.size());
+      for (const std::uint32_t node : nodes) {
+        batch_of_node_[node] = static_cast<std::uint32_t>(batches_.size());
+        const std::uint32_t pages = graph.operation_of(graph.nodes[node]).page_count;
+        for (std::uint32_t i = 0; i < pages; ++i) {
+          batch_slots_.push_back(graph.nodes[node].slot + i);
+        }
+      }
+      std::sort(batch_slots_.begin() + batch.begin, batch_slots_.end());
+      batch.count = static_cast<std::uint32_t>(batch_slots_.size()) - batch.begin;
+      batches_.push_back(batch);
+    }
+    made.batch_end = static_cast<std::uint32_t>(batches_.size());
+    levels_.push_back(made);
+  }
+  header_.level_count = static_cast<std::uint32_t>(levels_.size());
+  header_.batch_count = static_cast<std::uint32_t>(batches_.size());
+}
+
+void device_sections::add_tables(const plan& graph) {
+  for (const index_table& table : graph.tables) {
+    tables_.push_back({add_words(table.offsets), add_words(table.indices),
+                       add_words(table.reach_offsets), add_words(table.reach_elements)});
+  }
+}
+
+void device_sections::add_programs(const plan& graph) {
+  for (const line_program& program : graph.programs) {
+    const program_view view = program.view();
+    programs_.push_back({static_cast<std::uint32_t>(code_.size()), view.instruction_count,
+                         static_cast<std::uint32_t>(program_constants_.size()), view.constant_count,
+                         view.operand_count, view.register_count});
+    code_.insert(code_.end(), program.code.begin(), program.code.end());
+    program_constants_.insert(program_constants_.end(), program.constants.begin(),
+                              program.constants.end());
+  }
+}
+
+void device_sections::add_products(const plan& graph) {
+  for (const auto& matrix : graph.matrices) {
+    matrices_.push_back({matrix->columns, matrix->offsets.size() - 1, add_words(matrix->offsets),
+                         add_words(matrix->indices), add_words(matrix->reach_offsets),
+                         add_words(matrix->reach_rows)});
+  }
+  for (const auto& shape : graph.stencils) {
+    device_stencil made{};
+    made.rows = shape->rows;
+    made.columns = shape->columns;
+    made.outside = shape->outside;
+    made.edge = shape->edge;
+    made.tap_begin = static_cast<std::uint32_t>(taps_.size());
+    made.tap_count = static_cast<std::uint32_t>(shape->taps.size());
+    for (const stencil_tap& tap : shape->taps) {
+      made.row_first = std::min(made.row_first, tap.row);
+      made.row_last = std::max(made.row_last, tap.row);
+      made.column_first = std::min(made.column_first, tap.column);
+      made.column_last = std::max(made.column_last, tap.column);
+      taps_.push_back(tap);
+    }
+    stencils_.push_back(made);
+  }
+  dense_ = graph.dense;
+}
+
+void device_sections::point() {
+  const auto set = [&](plan_section which, const auto& from) {
+    sections_[static_cast<std::uint32_t>(which)] = {from.data(),
+                                                    from.size() * sizeof(*from.data())};
+  };
+  sections_[static_cast<std::uint32_t>(plan_section::header)] = {&header_, sizeof header_};
+  set(plan_section::nodes, nodes_);
+  set(plan_section::operands, operands_);
+  set(plan_section::details, details_);
+  set(plan_section::operations, operations_);
+  set(plan_section::child_begin, child_begin_);
+  set(plan_section::children, children_);
+  set(plan_section::constants, constants_);
+  set(plan_section::slots, slots_);
+  set(plan_section::levels, levels_);
+  set(plan_section::consumers, consumers_);
+  set(plan_section::batches, batches_);
+  set(plan_section::batch_slots, batch_slots_);
+  set(plan_section::batch_of_node, batch_of_node_);
+  set(plan_section::words, words_);
+  set(plan_section::tables, tables_);
+  set(plan_section::code, code_);
+  set(plan_section::program_constants, program_constants_);
+  set(plan_section::programs, programs_);
+  set(plan_section::matrices, matrices_);
+  set(plan_section::stencils, stencils_);
+  set(plan_section::taps, taps_);
+  set(plan_section::dense, dense_);
+  set(plan_section::lengths, lengths_);
+  set(plan_section::source_pages, source_pages_);
+}
+
+result<std::unique_ptr<const device_sections>> device_sections::of(
+    const plan& graph, std::span<const std::uint8_t> observed) {
+  for (std::uint32_t node = 0; node < graph.eager_node_count; ++node) {
+    SHEAF_TRY(check_kind(graph, graph.operation_of(graph.nodes[node])));
+  }
+  std::unique_ptr<device_sections> held(new device_sections);
+  device_sections& made = *held;
+  made.add_nodes(graph);
+  made.add_slots(graph, observed);
+  made.add_batches(graph);
+  made.add_tables(graph);
+  made.add_programs(graph);
+  made.add_products(graph);
+  made.point();
+  return std::unique_ptr<const device_sections>(std::move(held));
+}
+
+}  // namespace sheaf::inline v0
