@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include <sheaf/base/backend.hpp>
+
 namespace sheaf::inline v0 {
 
 std::string_view name_of(isa value) noexcept {
@@ -43,8 +45,10 @@ result<isa> selected_isa() noexcept {
                   "SHEAF_FORCE_BACKEND names an instruction set this machine or build lacks",
                   forced);
   }
-  return status(status_code::invalid_argument, subsystem::base,
-                "SHEAF_FORCE_BACKEND is none of scalar, avx2, avx512", forced);
+  // Another backend leaves the choice of the set to the machine; a word that is none is refused.
+  const result<backend> other = selected_backend();
+  if (!other) return other.error();
+  return widest_isa();
 }
 
 }  // namespace sheaf::inline v0

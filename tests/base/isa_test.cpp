@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <optional>
+#include <sheaf/base/backend.hpp>
 #include <sheaf/base/isa.hpp>
 #include <string>
 
@@ -72,12 +73,47 @@ TEST(Isa, AForcedSetThatIsNotThereIsRefusedByName) {
 }
 
 TEST(Isa, AWordThatIsNoSetIsRefusedAndQuoted) {
-  for (const char* word : {"neon", "AVX2", "avx", "scalar ", "avx5122"}) {
+  for (const char* word : {"neon", "AVX2", "avx", "scalar ", "avx5122", "cuda", "cuda_graph",
+                           "automatic", "CPU"}) {
     const forced_backend forced(word);
     const result<isa> selected = selected_isa();
     ASSERT_FALSE(selected.has_value()) << word;
     EXPECT_EQ(selected.error().code(), status_code::invalid_argument);
     EXPECT_EQ(selected.error().detail(), word);
+    const result<backend> kind = selected_backend();
+    ASSERT_FALSE(kind.has_value()) << word;
+    EXPECT_EQ(kind.error().code(), status_code::invalid_argument);
+    EXPECT_EQ(kind.error().detail(), word);
+  }
+}
+
+TEST(Backend, EachWordForcesItsBackendAndLeavesTheInstructionSetAlone) {
+  for (const backend value : {backend::cpu, backend::cuda_stream, backend::cuda_graph}) {
+    const forced_backend forced(std::string(name_of(value)).c_str());
+    const result<backend> selected = selected_backend();
+    ASSERT_TRUE(selected.has_value()) << name_of(value);
+    EXPECT_EQ(*selected, value);
+    const result<isa> set = selected_isa();
+    ASSERT_TRUE(set.has_value()) << name_of(value);
+    EXPECT_EQ(*set, widest_isa());
+  }
+}
+
+TEST(Backend, AForcedInstructionSetIsTheCpu) {
+  for (const isa value : all) {
+    const forced_backend forced(std::string(name_of(value)).c_str());
+    const result<backend> selected = selected_backend();
+    ASSERT_TRUE(selected.has_value()) << name_of(value);
+    EXPECT_EQ(*selected, backend::cpu);
+  }
+}
+
+TEST(Backend, WithoutTheVariableItIsAutomatic) {
+  for (const char* word : {static_cast<const char*>(nullptr), ""}) {
+    const forced_backend forced(word);
+    const result<backend> selected = selected_backend();
+    ASSERT_TRUE(selected.has_value());
+    EXPECT_EQ(*selected, backend::automatic);
   }
 }
 

@@ -1,5 +1,5 @@
-"""sheaf_test.py SHEAF VERSION: runs the command as a user does and looks at what it prints, where
-it prints it and how it exits.
+"""sheaf_test.py SHEAF VERSION FAKES: runs the command as a user does and looks at what it prints,
+where it prints it and how it exits. FAKES is a folder of plugins without a device.
 """
 
 import json
@@ -10,21 +10,24 @@ import subprocess
 import sys
 import unittest
 
-SHEAF, VERSION = sys.argv[1:3]
+SHEAF, VERSION, FAKES = sys.argv[1:4]
 SMALL = ["--arrays", "20", "--length", "100", "--commits", "30"]
 
 
-def sheaf(*arguments, backend=None, stdout=subprocess.PIPE):
-    environment = {k: v for k, v in os.environ.items() if k != "SHEAF_FORCE_BACKEND"}
+def sheaf(*arguments, backend=None, plugin=None, stdout=subprocess.PIPE):
+    forced = ("SHEAF_FORCE_BACKEND", "SHEAF_CUDA_PLUGIN")
+    environment = {k: v for k, v in os.environ.items() if k not in forced}
     if backend is not None:
         environment["SHEAF_FORCE_BACKEND"] = backend
+    if plugin is not None:
+        environment["SHEAF_CUDA_PLUGIN"] = plugin
     return subprocess.run([SHEAF, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True,
                           env=environment, timeout=120)
 
 
-def printed(*arguments, backend=None):
+def printed(*arguments, backend=None, plugin=None):
     """Standard output of a call that must succeed in silence."""
-    run = sheaf(*arguments, backend=backend)
+    run = sheaf(*arguments, backend=backend, plugin=plugin)
     assert run.returncode == 0 and run.stderr == "", (arguments, run)
     return run.stdout
 
@@ -46,6 +49,27 @@ class Version(unittest.TestCase):
             found = json.loads(printed("version", "--json", backend=name))
             self.assertEqual(found["kernels_selected"], name)
             self.assertIn(f"{name} (selected)", printed("version", backend=name))
+
+    def test_it_says_which_devices_the_plugin_finds_or_why_none(self):
+        for fake, devices, reason in (
+            ("libsheaf_fake_two_devices.so", ["fake 0", "fake 1"], ""),
+            ("libsheaf_fake_no_devices.so", [], "the bus is empty"),
+        ):
+            path = os.path.join(FAKES, fake)
+            cuda = json.loads(printed("version", "--json", plugin=path))["cuda"]
+            self.assertEqual((cuda["plugin"], cuda["devices"]), (path, devices))
+            self.assertIn(reason, cuda["reason"])
+            self.assertEqual(cuda["reason"] == "", reason == "")
+            text = printed("version", plugin=path)
+            self.assertIn(f"cuda        {len(devices)} devices, plugin {path}\n", text)
+            for words in [*devices, reason]:
+                self.assertIn(words, text)
+
+    def test_a_plugin_that_is_not_there_is_named_and_is_no_error(self):
+        cuda = json.loads(printed("version", "--json", plugin="/nowhere/a.so"))["cuda"]
+        self.assertEqual((cuda["plugin"], cuda["devices"]), ("", []))
+        self.assertIn("/nowhere/a.so", cuda["reason"])
+        self.assertIn("/nowhere/a.so", printed("version", plugin="/nowhere/a.so"))
 
     def test_a_forced_set_that_is_none_is_an_error(self):
         for command in ("version", "demo", "stat"):

@@ -22,9 +22,10 @@ inline constexpr unsigned isa_count = 3;
 [[nodiscard]] bool is_available(isa value) noexcept;
 /// The widest available set.
 [[nodiscard]] isa widest_isa() noexcept;
-/// `SHEAF_FORCE_BACKEND` (`scalar`, `avx2`, `avx512`) where it is set, else `widest_isa()`.
-/// `unsupported` names the forced set this machine lacks; `invalid_argument` a word that is none.
-/// Reads the environment at each call. Thread safety: as `getenv`.
+/// `SHEAF_FORCE_BACKEND` where it is `scalar`, `avx2` or `avx512`; `widest_isa()` where it is
+/// unset, empty or names another backend (sheaf/base/backend.hpp). `unsupported` names the forced
+/// set this machine lacks; `invalid_argument` a word that is none. Reads the environment at each
+/// call. Thread safety: as `getenv`.
 [[nodiscard]] result<isa> selected_isa() noexcept;
 
 }  // namespace sheaf::inline v0
