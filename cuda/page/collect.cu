@@ -164,6 +164,8 @@ device_code collector::open(std::size_t space_bytes, double deadline_seconds, co
   if (error == cudaSuccess) {
     error = cudaMemcpy(state, &first, sizeof(first), cudaMemcpyHostToDevice);
   }
+  // A copy from pageable memory may still be under way when the call returns.
+  if (error == cudaSuccess) error = cudaStreamSynchronize(nullptr);
   collector* collects = nullptr;
   if (error == cudaSuccess) {
     collects = new (std::nothrow)

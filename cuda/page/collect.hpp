@@ -18,7 +18,7 @@
 #include <cuda_runtime_api.h>
 
 #include "cuda/page/collect_bodies.hpp"
-#include "cuda/page/device_failure.hpp"
+#include "cuda/memory/device_failure.hpp"
 
 namespace sheaf::inline v0 {
 

@@ -30,7 +30,7 @@
 #include <sheaf/base/macros.hpp>
 #include <sheaf/memory/device_ops.hpp>
 
-#include "cuda/page/device_failure.hpp"
+#include "cuda/memory/device_failure.hpp"
 
 namespace sheaf::inline v0 {
 

@@ -161,12 +161,18 @@ void record_stream::note_sent(const place& from, std::size_t bytes, cudaStream_t
 
 device_code record_stream::transfer(const place& from, std::size_t bytes, cudaStream_t stream,
                                     std::byte** on_device, device_error* why) noexcept {
+  return transfer_from(from, from.bytes, bytes, stream, on_device, why);
+}
+
+device_code record_stream::transfer_from(const place& from, const std::byte* bytes_at,
+                                         std::size_t bytes, cudaStream_t stream,
+                                         std::byte** on_device, device_error* why) noexcept {
   if (is_lost_) return refuse(why, device_code::lost, "the device is lost");
   note_sent(from, bytes, stream);
   *on_device = twin_ + (from.bytes - pinned_);
   cudaEvent_t copied = copied_[next_event_++ % event_count];
   cudaError_t error =
-      cudaMemcpyAsync(*on_device, from.bytes, bytes, cudaMemcpyHostToDevice, copies_);
+      cudaMemcpyAsync(*on_device, bytes_at, bytes, cudaMemcpyHostToDevice, copies_);
   if (error == cudaSuccess) error = cudaEventRecord(copied, copies_);
   if (error == cudaSuccess) error = cudaStreamWaitEvent(stream, copied, 0);
   return error == cudaSuccess ? device_code::ok : fail(error, "copying a part", why);

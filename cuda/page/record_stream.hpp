@@ -14,7 +14,7 @@
 ///  2. After a passed deadline or a failed kernel the stream is `lost`: every call says so at once,
 ///     and its memory is abandoned, for a device may still read it.
 ///
-/// Thread safety: one thread at a time.
+/// Thread safety: one thread at a time. One stream at a time: `drain` before another is used.
 /// Cost: `write` copies the record's lines once; asynchronous but for back-pressure.
 #pragma once
 
@@ -67,6 +67,11 @@ class record_stream {
   /// For bytes of another form: copies them to `*on_device`, before what follows on `stream`.
   device_code transfer(const place& from, std::size_t bytes, cudaStream_t stream,
                        std::byte** on_device, device_error* why) noexcept;
+  /// The same from other memory that the device can read, which stays as it is until the number is
+  /// posted; the place only stands for its room on the device.
+  device_code transfer_from(const place& from, const std::byte* bytes_at, std::size_t bytes,
+                            cudaStream_t stream, std::byte** on_device,
+                            device_error* why) noexcept;
   /// Behind the last reader of what was transferred.
   device_code finish(cudaStream_t stream, device_error* why) noexcept;
 
@@ -75,6 +80,10 @@ class record_stream {
   /// Waits until everything sent so far was read by the device.
   device_code drain(device_error* why) noexcept;
   [[nodiscard]] bool is_lost() const noexcept { return is_lost_; }
+  /// Takes note of an error of who launches kernels of its own behind `transfer`.
+  device_code lose(cudaError_t error, const char* what, device_error* why) noexcept {
+    return fail(error, what, why);
+  }
 
   /// Since the stream was opened.
   [[nodiscard]] std::uint64_t bytes_in() const noexcept { return bytes_in_; }
