@@ -49,59 +49,72 @@ void follow(void* context, const device_record& record) {
   PAGE_CHECK(lines == record.line_count, "%u of %u lines", lines, record.line_count);
 }
 
+// Deltas, the pages before them, and what one merge after the other makes of those.
+template <element T, class Index>
+struct delta_case {
+  delta_case(dice& random, const case_of& what)
+      : array{first_slot, what.size, dtype_of<T>,
+              what.pages * bytes_of(what.size) / sizeof(T) - random.below(2)},
+        begin(what.pages * bytes_of(what.size)), expected_masks(first_slot + what.pages) {
+    for (std::uint64_t i = 0; i < array.length; ++i) {
+      const T value = random.value<T>();
+      std::memcpy(begin.data() + i * sizeof(T), &value, sizeof(T));
+    }
+    indices.resize(what.is_distinct ? std::min(what.count, array.length) : what.count);
+    if (what.is_distinct) {
+      std::vector<Index> all(array.length);
+      std::iota(all.begin(), all.end(), Index{0});
+      for (std::size_t i = 0; i < indices.size(); ++i) {
+        std::swap(all[i], all[i + random.below(all.size() - i)]);
+        indices[i] = all[i];
+      }
+    } else {
+      const std::uint64_t near = 1 + random.below(array.length);
+      for (Index& each : indices) each = static_cast<Index>(random.below(near));
+    }
+    for (std::size_t k = 0; k < indices.size(); ++k) bits.push_back(to_bits(random.value<T>()));
+    merge_all(what);
+  }
+  void merge_all(const case_of& what) {
+    expected = begin;
+    for (std::size_t k = 0; k < indices.size(); ++k) {
+      std::byte* place = expected.data() + indices[k] * sizeof(T);
+      bits_of<T> old;
+      std::memcpy(&old, place, sizeof(T));
+      const bits_of<T> merged =
+          what.op == merge_operator::assign
+              ? bits[k]
+              : to_bits(merge_by<T>(what.op, from_bits<T>(old), from_bits<T>(bits[k])));
+      std::memcpy(place, &merged, sizeof(T));
+      if (merged == old) continue;
+      const std::uint64_t line = indices[k] * sizeof(T) / line_size;
+      const std::uint64_t page = line >> static_cast<unsigned>(what.size);
+      expected_masks[first_slot + page] |= line_mask{1} << (line & (lines_of(what.size) - 1));
+    }
+  }
+
+  device_array array;
+  std::vector<std::byte> begin, expected;
+  std::vector<line_mask> expected_masks;
+  std::vector<Index> indices;
+  std::vector<bits_of<T>> bits;
+};
+
 template <element T, class Index>
 void merges_like_a_host(dice& random, delta_port& port, const case_of& what) {
-  const device_array array{first_slot, what.size, dtype_of<T>,
-                           what.pages * bytes_of(what.size) / sizeof(T) - random.below(2)};
-  std::vector<std::byte> begin(what.pages * bytes_of(what.size));
-  for (std::uint64_t i = 0; i < array.length; ++i) {
-    const T value = random.value<T>();
-    std::memcpy(begin.data() + i * sizeof(T), &value, sizeof(T));
-  }
-  std::vector<Index> indices(std::min<std::uint64_t>(
-      what.count, what.is_distinct ? array.length : what.count));
-  if (what.is_distinct) {
-    std::vector<Index> all(array.length);
-    std::iota(all.begin(), all.end(), Index{0});
-    for (std::size_t i = 0; i < indices.size(); ++i) {
-      std::swap(all[i], all[i + random.below(all.size() - i)]);
-      indices[i] = all[i];
-    }
-  } else {
-    const std::uint64_t near = 1 + random.below(array.length);
-    for (Index& each : indices) each = static_cast<Index>(random.below(near));
-  }
-  std::vector<T> values(indices.size());
-  for (T& each : values) each = random.value<T>();
-
-  std::vector<std::byte> expected = begin;
-  std::vector<line_mask> expected_masks(first_slot + what.pages);
-  for (std::size_t k = 0; k < indices.size(); ++k) {
-    std::byte* place = expected.data() + indices[k] * sizeof(T);
-    bits_of<T> old, value;
-    std::memcpy(&old, place, sizeof(T));
-    std::memcpy(&value, &values[k], sizeof(T));
-    const bits_of<T> merged =
-        what.op == merge_operator::assign
-            ? value
-            : to_bits(merge_by<T>(what.op, from_bits<T>(old), from_bits<T>(value)));
-    std::memcpy(place, &merged, sizeof(T));
-    if (merged == old) continue;
-    const std::uint64_t line = indices[k] * sizeof(T) / line_size;
-    const unsigned shift = static_cast<unsigned>(what.size);
-    expected_masks[first_slot + (line >> shift)] |= line_mask{1}
-                                                    << (line & (lines_of(what.size) - 1));
-  }
-
+  delta_case<T, Index> given(random, what);
+  const device_array& array = given.array;
+  const std::vector<std::byte>& begin = given.begin;
+  const std::vector<std::byte>& expected = given.expected;
+  const std::vector<line_mask>& expected_masks = given.expected_masks;
+  std::vector<Index>& indices = given.indices;
   const device_vector<std::byte> memory(begin);
   std::vector<std::uint32_t> frames(first_slot + what.pages);
   for (std::uint32_t i = 0; i < what.pages; ++i) frames[first_slot + i] = i;
   const device_vector<std::uint32_t> device_frames(frames);
   const device_vector<line_mask> changed(expected_masks.size());
   const device_vector<Index> device_indices(indices);
-  std::vector<bits_of<T>> bits(values.size());
-  std::memcpy(bits.data(), values.data(), values.size() * sizeof(T));
-  const device_vector<bits_of<T>> device_values(bits);
+  const device_vector<bits_of<T>> device_values(given.bits);
   device_scatter into{};
   into.pages.base[static_cast<unsigned>(what.size)] = memory.data();
   into.pages.frames = device_frames.data();
