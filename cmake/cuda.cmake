@@ -149,9 +149,13 @@ endfunction()
 
 # sheaf_gpu_program(TARGET KIND [ARGS words...] [SANITIZE memcheck racecheck] [SANITIZE_ARGS
 # words...] [TIMEOUT seconds]): puts a program on the list that cmake/gpu_check.sh works through.
-# KIND is test or bench. A test that names tools is run a second time under each, with
-# SANITIZE_ARGS.
+# KIND is test, bench or planted. A test that names tools is run a second time under each, with
+# SANITIZE_ARGS; a planted fault is run under them alone, and they have to find it. Tests and
+# benchmarks of the functions below, and tests of sheaf_add_test with the label gpu, are on it.
 function(sheaf_gpu_program target kind)
+  if(NOT TARGET ${target})
+    return()
+  endif()
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "TIMEOUT" "ARGS;SANITIZE;SANITIZE_ARGS")
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 60)
@@ -222,19 +226,22 @@ function(sheaf_finish_gpu_bundle)
   if(NOT SHEAF_WITH_CUDA)
     return()
   endif()
+  # A folder of built programs that measure what the machine can do; carried and run as they are.
+  set(SHEAF_GPU_FLOORS "" CACHE PATH "Folder of floor programs for gpu_bundle")
   set(folder "${PROJECT_BINARY_DIR}/gpu")
   get_property(rows GLOBAL PROPERTY SHEAF_GPU_ROWS)
   get_property(targets GLOBAL PROPERTY SHEAF_GPU_TARGETS)
   list(JOIN rows "\n" rows)
   file(CONFIGURE OUTPUT "${folder}/gpu_programs.txt" CONTENT "@rows@\n" @ONLY)
   set(files "")
+  list(REMOVE_DUPLICATES targets)
   foreach(target IN LISTS targets)
     list(APPEND files "$<TARGET_FILE:${target}>")
   endforeach()
   add_custom_target(
     gpu_bundle
-    COMMAND sh "${PROJECT_SOURCE_DIR}/cmake/gpu_bundle.sh" "${folder}" "$<TARGET_FILE:sheaf_cuda>"
-            ${files}
+    COMMAND sh "${PROJECT_SOURCE_DIR}/cmake/gpu_bundle.sh" "${PROJECT_SOURCE_DIR}" "${folder}"
+            "${SHEAF_GPU_FLOORS}" "$<TARGET_FILE:sheaf_cuda>" ${files}
     DEPENDS sheaf_cuda ${targets}
     VERBATIM)
 endfunction()

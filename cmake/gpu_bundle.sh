@@ -1,19 +1,33 @@
 #!/bin/sh
-# gpu_bundle.sh FOLDER PLUGIN PROGRAM...: gathers in FOLDER what a GPU machine needs to run
-# gpu_check.sh: bin/ with the programs, lib/ with the plugin and the shared libraries that a bare
-# machine lacks, all stripped. gpu_programs.txt is there already. Fails past 60 MiB.
+# gpu_bundle.sh SOURCE FOLDER FLOORS PLUGIN PROGRAM...: gathers in FOLDER what a GPU machine needs to
+# run gpu_check.sh: bin/ with the programs, floor/ with those of the folder FLOORS (may be empty),
+# lib/ with the plugin and the shared libraries that a bare machine lacks, all stripped; the script
+# and the commit. gpu_programs.txt is there already. Fails past 60 MiB.
 set -eu
-folder=$1
-plugin=$2
-shift 2
+source=$1
+folder=$2
+floors=$3
+plugin=$4
+shift 4
 mib_max=60
 
-rm -rf "$folder/bin" "$folder/lib"
-mkdir -p "$folder/bin" "$folder/lib"
+rm -rf "${folder:?}/bin" "${folder:?}/lib" "${folder:?}/floor"
+mkdir -p "$folder/bin" "$folder/lib" "$folder/floor"
 strip -o "$folder/lib/$(basename "$plugin")" "$plugin"
 for program in "$@"; do
   strip -o "$folder/bin/$(basename "$program")" "$program"
 done
+if [ -n "$floors" ]; then
+  for program in "$floors"/*; do
+    if [ -f "$program" ] && [ -x "$program" ]; then
+      strip -o "$folder/floor/$(basename "$program")" "$program"
+    fi
+  done
+fi
+cp "$source/cmake/gpu_check.sh" "$folder/"
+commit=$(git -C "$source" rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+[ -z "$(git -C "$source" status --porcelain 2>/dev/null)" ] || commit="$commit with changes"
+echo "$commit" >"$folder/commit.txt"
 
 # What every Linux machine with a C++ program on it has stays behind.
 common='/(libc|libm|libdl|librt|libpthread|libgcc_s|libstdc\+\+|ld-linux.*)\.so'

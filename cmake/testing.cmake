@@ -1,7 +1,8 @@
 # How tests and benchmarks are declared.
 
 # sheaf_add_test(NAME SOURCES a.cpp... [LABELS fast unit] [LIBRARIES ...] [TIMEOUT seconds]): a
-# GoogleTest executable; each of its tests becomes one ctest. Default labels: fast unit.
+# GoogleTest executable; each of its tests becomes one ctest. Default labels: fast unit. A test with
+# the label gpu is run on a GPU machine, too (cmake/gpu_check.sh), and is told where the plugin is.
 function(sheaf_add_test name)
   if(NOT SHEAF_WITH_BUILD_TESTS)
     return()
@@ -13,7 +14,13 @@ function(sheaf_add_test name)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
+  set(environment "${SHEAF_TEST_ENVIRONMENT}")
   add_executable(${name} ${arg_SOURCES})
+  if("gpu" IN_LIST arg_LABELS AND SHEAF_WITH_CUDA)
+    sheaf_gpu_program(${name} test TIMEOUT ${arg_TIMEOUT})
+    list(APPEND environment "SHEAF_CUDA_PLUGIN=${PROJECT_BINARY_DIR}/cuda/libsheaf_cuda.so")
+    add_dependencies(${name} sheaf_cuda)
+  endif()
   target_link_libraries(${name} PRIVATE sheaf::sheaf sheaf_flags ${arg_LIBRARIES} GTest::gmock
                                         GTest::gtest_main)
   if(TARGET rapidcheck)
@@ -28,7 +35,7 @@ function(sheaf_add_test name)
   file(CONFIGURE OUTPUT "${properties}" CONTENT [[
 if(@name@_TESTS)
   set_tests_properties(${@name@_TESTS} PROPERTIES LABELS "@arg_LABELS@" TIMEOUT @arg_TIMEOUT@
-                       ENVIRONMENT "@SHEAF_TEST_ENVIRONMENT@")
+                       ENVIRONMENT "@environment@")
 endif()
 ]] @ONLY)
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${properties}")
