@@ -113,15 +113,10 @@ void executor::state::push_into_until(pace& with) noexcept {
 void executor::state::run_until(pace& with) {
   cursor& c = cursor_;
   const plan_level& level = graph_.levels[c.level];
-  if (!with.is_bounded()) {
-    for (slot_part& part : parts_) {
-      run_slots(level, part.at, part.end, c.how, c.tally);
-      part.at = part.end;
-    }
-  } else if (parts_.size() == 1) {
-    run_part(*runners_[0], parts_[0], with, c.tally);
-  } else {
+  if (parts_.size() > 1) {
     run_parts_until(with);
+  } else {
+    for (slot_part& part : parts_) run_part(*runners_[0], part, with, c.tally);
   }
   for (const slot_part& part : parts_) {
     if (part.at < part.end) return;
@@ -136,12 +131,12 @@ void executor::state::run_parts_until(pace& with) {
   struct job {
     state* self;
     pace::clock::time_point until;
-    std::vector<level_tally> tallies;
     // As in `run_parallel`: what thread sanitizer does not see of oneTBB.
     std::atomic<std::uint32_t> begun{0};
     std::atomic<std::uint32_t> ended{0};
   };
-  job shared{this, with.until(), std::vector<level_tally>(runners_.size())};
+  std::ranges::fill(tallies_, level_tally{});
+  job shared{this, with.until()};
   shared.begun.store(1, std::memory_order_release);  // pairs with the load of each range
   pool_->run(0, static_cast<std::uint32_t>(parts_.size()), 1, &shared,
              [](void* context, unsigned worker, std::uint32_t first, std::uint32_t last) {
@@ -150,12 +145,13 @@ void executor::state::run_parts_until(pace& with) {
                state& self = *mine.self;
                pace own(mine.until);
                for (std::uint32_t i = first; i < last && !own.is_over(); ++i) {
-                 self.run_part(*self.runners_[worker], self.parts_[i], own, mine.tallies[worker]);
+                 self.run_part(*self.runners_[worker], self.parts_[i], own,
+                               self.tallies_[worker]);
                }
                mine.ended.fetch_add(1, std::memory_order_release);  // pairs with the load below
              });
   (void)shared.ended.load(std::memory_order_acquire);  // pairs with the end of each range
-  for (const level_tally& tally : shared.tallies) {
+  for (const level_tally& tally : tallies_) {
     cursor_.tally.pages += tally.pages;
     cursor_.tally.lines += tally.lines;
   }
@@ -166,6 +162,11 @@ void executor::state::run_part(page_runner& runner, slot_part& part, pace& with,
                                level_tally& tally) noexcept {
   const plan_level& level = graph_.levels[cursor_.level];
   const direction how = cursor_.how;
+  if (!with.is_bounded()) {  // no clock to be looked at
+    run_range(runner, level, part.at, part.end, how, tally);
+    part.at = part.end;
+    return;
+  }
   const auto next = [&](std::uint32_t slot) {
     return how == direction::marked ? dirty_.next(slot, part.end) : slot;
   };

@@ -82,9 +82,24 @@ bool has_two_processors() {
   return sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 1;
 }
 
+/// How a propagation is asked for.
+enum class way { whole, until_a_far_time, without_a_time };
+
+work_counters propagate(rig& r, way how) {
+  if (how == way::whole) return r.propagate();
+  using clock = std::chrono::steady_clock;
+  const auto until = how == way::without_a_time ? clock::time_point::max() : clock::now() + 1h;
+  r.frames().begin_commit(r.epoch() + 1, 0);
+  const auto ran = r.run().propagate_until(until);
+  EXPECT_TRUE(ran && *ran == progress::done);
+  r.run().finish(false);
+  return r.run().take_counters();
+}
+
 /// A wide level of `pages` pages of eight lines, of which one line in every `step`th page changes.
-void expect_both_threads_at_work(unsigned pages, unsigned step,
+void expect_both_threads_at_work(unsigned pages, unsigned step, way how,
                                  std::uint64_t work_counters::* direction) {
+  SCOPED_TRACE(testing::Message() << pages << " pages, way " << static_cast<int>(how));
   constexpr unsigned per_page = 512 / sizeof(float);
   model m;
   const auto x = m.source<float>("x", pages * per_page, {.page = page_class::b512});
@@ -92,7 +107,7 @@ void expect_both_threads_at_work(unsigned pages, unsigned step,
   rig r(m, 2, isa::scalar);
   for (unsigned page = 0; page < pages; page += step) r.set(x, page * per_page, 1.5f);
   the_meeting().open(2);
-  const work_counters work = r.propagate();
+  const work_counters work = propagate(r, how);
   EXPECT_EQ(the_meeting().close(), 2u) << "one thread ran all of the level";
   EXPECT_EQ(work.*direction, 1u);
   EXPECT_EQ(work.lines_recomputed, pages / step);
@@ -104,9 +119,11 @@ TEST(ExecutorThreads, AWideLevelGoesToBoth) {
   if (!has_two_processors()) GTEST_SKIP() << "one processor runs one thread at a time";
   ASSERT_TRUE(register_operator({met::id, 1, met_on_f32, {two_roundings, nullptr, nullptr}})
                   .is_ok());
-  // A thousand pages are the sixteen words of a level that just runs on threads.
-  expect_both_threads_at_work(1024, 1, &work_counters::levels_pulled);
-  expect_both_threads_at_work(4096, 4, &work_counters::levels_pushed);
+  for (const way how : {way::whole, way::until_a_far_time, way::without_a_time}) {
+    // A thousand pages are the sixteen words of a level that just runs on threads.
+    expect_both_threads_at_work(1024, 1, how, &work_counters::levels_pulled);
+    expect_both_threads_at_work(4096, 4, how, &work_counters::levels_pushed);
+  }
 }
 
 /// A level of a thousand small pages is sixteen words: they must not all go to one thread.
