@@ -297,6 +297,19 @@ TEST(Executor, StopsInsideTheFanOutOfOnePageAndGoesOnFromThere) {
   }
 }
 
+/// Propagates up to the `stops`th stop, then discards; returns whether it was done before.
+bool give_up_after(rig& r, unsigned stops) {
+  bool is_done = false;
+  for (unsigned i = 0; i < stops && !is_done; ++i) {
+    const auto ran = r.run().propagate_until(std::chrono::steady_clock::now());
+    EXPECT_TRUE(ran);
+    is_done = !ran || *ran == progress::done;
+  }
+  (void)r.run().take_counters();
+  r.run().discard();
+  return is_done;
+}
+
 TEST(Executor, GivenUpAfterAStopInsideAFanOutItLeavesTheOldBits) {
   const fan_out shape;
   rig r(shape.m);
@@ -312,13 +325,7 @@ TEST(Executor, GivenUpAfterAStopInsideAFanOutItLeavesTheOldBits) {
     // Everything there is counts as visible, so every page gets a frame of its own.
     r.frames().begin_commit(r.epoch() + 1, r.epoch());
     ASSERT_TRUE(r.frames().reserve(r.run().whole_demand(), r.run().logs()).is_ok());
-    for (unsigned i = 0; i < stops && !is_done; ++i) {
-      const auto ran = r.run().propagate_until(std::chrono::steady_clock::now());
-      ASSERT_TRUE(ran);
-      is_done = *ran == progress::done;
-    }
-    (void)r.run().take_counters();
-    r.run().discard();
+    is_done = give_up_after(r, stops);
     r.frames().roll_back(r.run().logs(), pins);
     r.expect_quiet();
     ASSERT_TRUE(r.values(shape.wide) == old_wide) << "after " << stops;
@@ -338,13 +345,7 @@ TEST(Executor, DiscardedInTheMiddleOfALevelNothingStaysMarked) {
   for (unsigned stops = 1; !is_done; stops += 2) {
     for (unsigned i = 0; i < 3200; i += 16) r.set(a, i, static_cast<float>(stops));
     r.frames().begin_commit(r.epoch() + 1, 0);
-    for (unsigned i = 0; i < stops && !is_done; ++i) {
-      const auto ran = r.run().propagate_until(std::chrono::steady_clock::now());
-      ASSERT_TRUE(ran);
-      is_done = *ran == progress::done;
-    }
-    (void)r.run().take_counters();
-    r.run().discard();
+    is_done = give_up_after(r, stops);
     r.expect_quiet();
     ASSERT_EQ(r.propagate().lines_recomputed, 0u) << "after " << stops;
   }
