@@ -11,29 +11,23 @@
 namespace engine_test {
 namespace {
 
-result<epoch> commit_in(world& in, std::uint64_t seed) {
-  auto txn = in.desk.begin();
-  in.write(txn, seed);
-  return std::move(txn).commit();
-}
-
 /// The same commit in a world with a limit and, where that went through, in one without.
 /// Returns whether it was refused: then it is refused again, by the same figures.
 bool commit_in_both(world& limited, world& calm, std::uint64_t seed, status_code code) {
   const image before = limited.bits();
-  const auto done = commit_in(limited, seed);
+  const auto done = limited.written(limited.desk, seed).commit();
   if (!done) {
     expect_status(done, code, {});
     // A contiguous array keeps the extent it got before another one was refused.
-    const auto second = commit_in(limited, seed), third = commit_in(limited, seed);
+    const auto second = limited.written(limited.desk, seed).commit();
+    const auto third = limited.written(limited.desk, seed).commit();
     expect_status(second, code, {});
     expect_status(third, code, {second ? "" : second.error().message()});
     expect_same(limited.bits(), before, "the engine");
     expect_glued(limited.desk);
     return true;
   }
-  const auto same = commit_in(calm, seed);
-  EXPECT_TRUE(same) << same.error().message();
+  committed(calm.written(calm.desk, seed));
   expect_same(limited.bits(), calm.bits(), "the engine");
   return false;
 }
@@ -109,9 +103,7 @@ TEST(FailureLimits, AByteLimitOfForksRefusesWholeCommitsOnly) {
       for (std::uint64_t step = 1; step <= 4 && !HasFailure(); ++step) {
         const image before = limited.bits(branch);
         const engine_stats stats = limited.desk.stats();
-        auto txn = branch.begin();
-        limited.write(txn, step);
-        const auto done = std::move(txn).commit();
+        const auto done = limited.written(branch, step).commit();
         if (!done) {
           ++refused;
           expect_status(done.error(), status_code::out_of_memory, {"fork_bytes_max"});
@@ -121,9 +113,7 @@ TEST(FailureLimits, AByteLimitOfForksRefusesWholeCommitsOnly) {
           continue;
         }
         EXPECT_LE(limited.desk.stats().fork_bytes, bytes_max);
-        auto same = calm_branch.begin();
-        calm.write(same, step);
-        ASSERT_TRUE(std::move(same).commit());
+        ASSERT_TRUE(calm.written(calm_branch, step).commit());
         expect_same(limited.bits(branch), calm.bits(calm_branch), "the fork");
       }
       const auto report = branch.audit();
@@ -161,15 +151,13 @@ TEST(FailureLimits, AFixpointThatDoesNotEndLeavesEveryStateItWasGivenIn) {
     fork_state branch = tried.desk.fork();
     for (std::uint64_t step = 1; step <= 8 && !HasFailure(); ++step) {
       const image before = tried.bits(), branch_before = tried.bits(branch);
-      auto txn = tried.desk.begin();
-      tried.write(txn, step + 100);
+      auto txn = tried.written(tried.desk, step + 100);
       write_bad_edges(tried, txn, bad);
       const auto done = step % 2 == 0
                             ? std::move(txn).commit()
                             : std::move(txn).commit_for(std::chrono::nanoseconds(0)).wait();
       expect_status(done, bad.code, {});
-      auto in_branch = branch.begin();
-      tried.write(in_branch, step + 100);
+      auto in_branch = tried.written(branch, step + 100);
       write_bad_edges(tried, in_branch, bad);
       expect_status(std::move(in_branch).commit(), bad.code, {});
       auto change = tried.desk.begin();
@@ -181,9 +169,7 @@ TEST(FailureLimits, AFixpointThatDoesNotEndLeavesEveryStateItWasGivenIn) {
       expect_same(tried.bits(), before, "the engine");
       expect_same(tried.bits(branch), branch_before, "the fork");
       for (world* each : {&tried, &calm}) {
-        auto good = each->desk.begin();
-        each->write(good, step);
-        committed(std::move(good));
+        committed(each->written(each->desk, step));
       }
       expect_same(tried.bits(), calm.bits(), "the engine");
       expect_glued(tried.desk);

@@ -60,6 +60,18 @@ struct figures {
   bool keeps_extents;
 };
 
+/// An engine before a commit that fails.
+struct engine_before {
+  explicit engine_before(world& of) : bits(of.bits()), numbers(of) {}
+  void expect_kept(world& of, std::uint64_t failures) const {
+    expect_same(of.bits(), bits, "the engine");
+    numbers.expect_kept(of, failures);
+    expect_glued(of.desk);
+  }
+  image bits;
+  figures numbers;
+};
+
 void expect_equal_worlds(world& tried, world& calm) {
   expect_same(tried.bits(), calm.bits(), "the engine");
   const engine_stats a = tried.desk.stats(), b = calm.desk.stats();
@@ -97,23 +109,11 @@ TEST(Failure, OfAHostFunctionAtEveryCallLeavesEveryKindOfOperatorAsItWas) {
         calm_held.emplace(calm.desk.snapshot());
         held_image = tried.bits(*held);
       }
-      const auto before = tried.bits();
-      const figures figures_before(tried);
+      const engine_before before(tried);
       failures += fail_until_done(
-          tried, how.throws,
-          [&] {
-            auto txn = tried.desk.begin();
-            tried.write(txn, step);
-            return std::move(txn).commit();
-          },
-          [&](unsigned count) {
-            expect_same(tried.bits(), before, "the engine");
-            figures_before.expect_kept(tried, count);
-            expect_glued(tried.desk);
-          });
-      auto txn = calm.desk.begin();
-      calm.write(txn, step);
-      committed(std::move(txn));
+          tried, how.throws, [&] { return tried.written(tried.desk, step).commit(); },
+          [&](unsigned count) { before.expect_kept(tried, count); });
+      committed(calm.written(calm.desk, step));
       expect_equal_worlds(tried, calm);
       if (held) {
         expect_same(tried.bits(*held), held_image, "an open snapshot");
@@ -142,12 +142,7 @@ TEST(Failure, InAForkLeavesItAndItsBaseAsTheyWere) {
       const std::uint64_t sequence = branch.sequence();
       const figures figures_before(tried);
       failures += fail_until_done(
-          tried, how.throws,
-          [&] {
-            auto txn = branch.begin();
-            tried.write(txn, step);
-            return std::move(txn).commit();
-          },
+          tried, how.throws, [&] { return tried.written(branch, step).commit(); },
           [&](unsigned) {
             expect_same(tried.bits(branch), before, "the fork");
             EXPECT_EQ(branch.sequence(), sequence);
@@ -156,9 +151,7 @@ TEST(Failure, InAForkLeavesItAndItsBaseAsTheyWere) {
             ASSERT_TRUE(report);
             EXPECT_EQ(report->lines_different, 0u);
           });
-      auto txn = calm_branch.begin();
-      calm.write(txn, step);
-      ASSERT_TRUE(std::move(txn).commit());
+      ASSERT_TRUE(calm.written(calm_branch, step).commit());
       expect_same(tried.bits(branch), calm.bits(calm_branch), "the fork");
     }
     EXPECT_GE(failures, 5u * 3);
@@ -217,10 +210,9 @@ TEST(Failure, InAChangeOfTheGraphLeavesTheOldGraphAndItsBits) {
     std::vector<any_array> added, calm_added;
     unsigned failures = 0;
     for (std::uint64_t step = 1; step <= 3 && !testing::Test::HasFailure(); ++step) {
-      const auto before = tried.bits();
+      const engine_before before(tried);
       const auto shown_before = tried.shown;
       const auto declared_before = tried.desk.declared();
-      const figures figures_before(tried);
       std::vector<any_array> shown_after;
       failures += fail_until_done(
           tried, how.throws,
@@ -232,10 +224,8 @@ TEST(Failure, InAChangeOfTheGraphLeavesTheOldGraphAndItsBits) {
             return std::move(txn).commit();
           },
           [&](unsigned count) {
-            expect_same(tried.bits(), before, "the engine");
+            before.expect_kept(tried, count);
             EXPECT_EQ(tried.desk.declared(), declared_before);
-            figures_before.expect_kept(tried, count);
-            expect_glued(tried.desk);
           });
       tried.shown = shown_after;
       auto txn = calm.desk.begin();
@@ -255,23 +245,15 @@ TEST(Failure, AfterASuspensionArrivesOnTheHandleAndLeavesEverythingAsItWas) {
   for_each_case([](const operator_kind_case& kind, const way& how) {
     world tried(kind, how.options), calm(kind, how.options);
     for (std::uint64_t step = 1; step <= 4 && !testing::Test::HasFailure(); ++step) {
-      const auto before = tried.bits();
-      const figures figures_before(tried);
+      const engine_before before(tried);
       fail_until_done(
           tried, how.throws,
           [&] {
-            auto txn = tried.desk.begin();
-            tried.write(txn, step);
+            auto txn = tried.written(tried.desk, step);
             return std::move(txn).commit_for(std::chrono::nanoseconds(0)).wait();
           },
-          [&](unsigned count) {
-            expect_same(tried.bits(), before, "the engine");
-            figures_before.expect_kept(tried, count);
-            expect_glued(tried.desk);
-          });
-      auto txn = calm.desk.begin();
-      calm.write(txn, step);
-      committed(std::move(txn));
+          [&](unsigned count) { before.expect_kept(tried, count); });
+      committed(calm.written(calm.desk, step));
       expect_same(tried.bits(), calm.bits(), "the engine");
     }
     EXPECT_GT(tried.desk.stats().suspended_commits, 0u);

@@ -141,6 +141,13 @@ class world {
     txn.set(weight, {.index = random() % edges}, static_cast<float>(random() % 8));
     txn.set(base, {.index = random() % vertices}, static_cast<float>(random() % 50));
   }
+  /// A transaction of `state`, the engine or a fork, with those writes in it.
+  template <class State>
+  [[nodiscard]] auto written(State& state, std::uint64_t seed) const {
+    auto txn = state.begin();
+    write(txn, seed);
+    return txn;
+  }
 
   model declared;
   array<float> x, y, hosted, weight, base;
