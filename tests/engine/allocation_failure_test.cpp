@@ -37,16 +37,11 @@ status status_of(const result<T>& done) {
   return done ? status() : done.error();
 }
 
-void write_and_commit(world& in, std::uint64_t seed) {
-  auto txn = in.desk.begin();
-  in.write(txn, seed);
-  committed(std::move(txn));
-}
+void write_and_commit(world& in, std::uint64_t seed) { committed(in.written(in.desk, seed)); }
 
 /// A commit of `seed`'s writes, made beforehand.
 std::function<status()> commit_of(world& in, std::uint64_t seed) {
-  auto txn = std::make_shared<transaction>(in.desk.begin());
-  in.write(*txn, seed);
+  auto txn = std::make_shared<transaction>(in.written(in.desk, seed));
   return [txn] { return status_of(std::move(*txn).commit()); };
 }
 
@@ -84,8 +79,7 @@ std::vector<scenario> scenarios_of_the_engine() {
        }},
       {"a commit with a time budget", nothing,
        [](world& w, extras&) -> std::function<status()> {
-         auto txn = std::make_shared<transaction>(w.desk.begin());
-         w.write(*txn, 6);
+         auto txn = std::make_shared<transaction>(w.written(w.desk, 6));
          return [txn] {
            return status_of(std::move(*txn).commit_for(std::chrono::nanoseconds(0)).wait());
          };
@@ -116,17 +110,14 @@ std::vector<scenario> scenarios_of_forks() {
          kept.forks.push_back(kept.forks[0].fork());
        },
        [](world& w, extras& kept) -> std::function<status()> {
-         auto txn = std::make_shared<fork_transaction>(kept.forks[0].begin());
-         w.write(*txn, 7);
+         auto txn = std::make_shared<fork_transaction>(w.written(kept.forks[0], 7));
          return [txn] { return status_of(std::move(*txn).commit()); };
        }},
       {"a merge of a fork of a fork",
        [](world& w, extras& kept) {
          for (std::uint64_t i = 0; i < 2; ++i) {
            kept.forks.push_back(i == 0 ? w.desk.fork() : kept.forks[0].fork());
-           auto txn = kept.forks.back().begin();
-           w.write(txn, 8 + i);
-           ASSERT_TRUE(std::move(txn).commit());
+           ASSERT_TRUE(w.written(kept.forks.back(), 8 + i).commit());
          }
          write_and_commit(w, 8);
        },
