@@ -1,93 +1,12 @@
 /// \file
 /// Keyed sources in forks, and with another number of rows.
-#include <map>
-#include <string>
-
-#include <sheaf/engine/keyed.hpp>
-
-#include "engine/support.hpp"
-#include "model/dice.hpp"
+#include "engine/keyed_support.hpp"
 
 namespace engine_test {
 namespace {
 
-using model_test::dice;
-using rows_by_key = std::map<std::uint64_t, std::uint32_t>;
-
-/// Keys of two kinds from one number.
-template <class Key>
-Key key_of(std::uint64_t number) {
-  if constexpr (std::same_as<Key, std::uint64_t>) {
-    return number * 0x100000001b3u;
-  } else {
-    static thread_local std::string text;
-    text = std::string(number % 13, static_cast<char>(number)) + std::to_string(number);
-    return text;
-  }
-}
-
-template <class Key>
-struct keyed_desk {
-  explicit keyed_desk(std::uint64_t rows) : desk(opened(build(rows))) {}
-  const model& build(std::uint64_t rows) {
-    names = declared.keyed_source<Key>("names", rows);
-    amount = declared.source<double>("amount", rows);
-    total = declared.derive("total", sum(amount * cast<double>(names.used())));
-    return declared;
-  }
-  model declared;
-  keyed<Key> names;
-  array<double> amount, total;
-  engine desk;
-};
-
-/// `now`, a snapshot or a fork, has the rows of `mirror`, and no other.
-template <class Key, class State>
-void expect_mirrored(const State& now, const keyed<Key>& names, const rows_by_key& mirror) {
-  for (std::uint64_t number = 0; number < 300; ++number) {
-    const auto found = find(now, names, key_of<Key>(number));
-    ASSERT_TRUE(found) << found.error().message();
-    const auto expected = mirror.find(number);
-    ASSERT_EQ(found->has_value(), expected != mirror.end()) << number;
-    if (*found) {
-      ASSERT_EQ(**found, expected->second);
-    }
-  }
-}
-
-/// Inserts and erases at random, in `txn` and in `mirror` alike.
-template <class Key, class Txn>
-void churn(Txn& txn, const keyed<Key>& names, std::uint64_t rows, rows_by_key& mirror,
-           dice& random, std::uint64_t most = 6) {
-  for (std::uint64_t i = random.below(most); i > 0; --i) {
-    const std::uint64_t number = random.below(300);
-    const auto known = mirror.find(number);
-    if (random.chance(40)) {
-      const auto row = erase(txn, names, key_of<Key>(number));
-      ASSERT_TRUE(row) << row.error().message();
-      ASSERT_EQ(row->has_value(), known != mirror.end());
-      if (known != mirror.end()) mirror.erase(known);
-      continue;
-    }
-    const auto row = insert(txn, names, key_of<Key>(number));
-    if (known != mirror.end()) {
-      expect_status(row, status_code::already_exists, {std::to_string(known->second)});
-    } else if (mirror.size() == rows) {
-      expect_status(row, status_code::too_many, {std::to_string(rows)});
-    } else {
-      ASSERT_TRUE(row) << row.error().message();
-      for (const auto& [other, taken] : mirror) ASSERT_NE(taken, *row) << other;
-      mirror[number] = *row;
-    }
-    const auto found = find(txn, names, key_of<Key>(number));
-    ASSERT_TRUE(found) << found.error().message();
-    ASSERT_EQ(found->has_value(), mirror.contains(number)) << "a transaction sees its own keys";
-  }
-}
-
 template <class Key>
 class KeyedChange : public testing::Test {};
-using key_types = testing::Types<std::uint64_t, std::string_view>;
 TYPED_TEST_SUITE(KeyedChange, key_types);
 
 TYPED_TEST(KeyedChange, ForksInsertAndEraseApartAndMergeWhereKeysDoNotMeet) {
@@ -140,11 +59,7 @@ TYPED_TEST(KeyedChange, KeysKeepTheirRowsOverEveryNumberOfRows) {
   dice random(11);
   keyed_desk<TypeParam> d(40);
   rows_by_key mirror;
-  struct held_state {
-    snapshot now;
-    rows_by_key mirror;
-  };
-  std::vector<held_state> held;
+  std::vector<held_rows> held;
   std::uint64_t rows = 40;
   std::uint64_t refused = 0;
   const keyed<TypeParam> first = d.names;
@@ -176,7 +91,7 @@ TYPED_TEST(KeyedChange, KeysKeepTheirRowsOverEveryNumberOfRows) {
     expect_glued(d.desk);
   }
   EXPECT_GT(refused, 5u);
-  for (const held_state& then : held) {
+  for (const held_rows& then : held) {
     ASSERT_NO_FATAL_FAILURE(expect_mirrored<TypeParam>(then.now, d.names, then.mirror));
   }
 }
