@@ -59,7 +59,7 @@ function(sheaf_probe_nvcc nvcc result)
       COMMAND "${nvcc}" -ccbin "${CMAKE_CXX_COMPILER}" -std=c++20 -arch=sm_90 ${SHEAF_CUDA_OPTIONS}
               -cudart static -Xcompiler=-fPIC -shared "${probe}" -o
               "${CMAKE_BINARY_DIR}/CMakeFiles/sheaf_cuda_probe.so"
-      RESULT_VARIABLE code OUTPUT_VARIABLE words ERROR_VARIABLE words TIMEOUT 120)
+      RESULT_VARIABLE code OUTPUT_VARIABLE words ERROR_VARIABLE words TIMEOUT 600)
     file(WRITE "${log}" "${nvcc}: ${code}\n${words}")
     set(why "")
     if(NOT code STREQUAL "0")

@@ -1,8 +1,8 @@
 #!/bin/sh
-# gpu_bundle.sh SOURCE FOLDER FLOORS PLUGIN PROGRAM...: gathers in FOLDER what a GPU machine needs to
-# run gpu_check.sh: bin/ with the programs, floor/ with those of the folder FLOORS (may be empty),
-# lib/ with the plugin and the shared libraries that a bare machine lacks, all stripped; the script
-# and the commit. gpu_programs.txt is there already. Fails past 60 MiB.
+# gpu_bundle.sh SOURCE FOLDER FLOORS PLUGIN PROGRAM...: gathers in FOLDER what a GPU machine needs
+# to run gpu_check.sh: bin/ with the programs, floor/ with those of the folder FLOORS (may be
+# empty), lib/ with the plugin and the shared libraries that a bare machine lacks, all stripped; the
+# script and the commit. gpu_programs.txt is there already. Fails past 60 MiB.
 set -eu
 source=$1
 folder=$2

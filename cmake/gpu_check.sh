@@ -1,14 +1,14 @@
 #!/bin/sh
 # gpu_check.sh FOLDER OUT [SECONDS]: works through what the target `gpu_bundle` gathered in FOLDER,
 # on a machine with a GPU: tests, then tests under compute-sanitizer, then floor programs and
-# benchmarks. Ends within SECONDS (420 where none are given) whatever a program does: each has a time
-# of its own, is killed past it, and is not waited for after that.
+# benchmarks. Ends within SECONDS (420 where none are given) whatever a program does: each has a
+# time of its own, is killed past it, and is not waited for after that.
 #
 # FOLDER has gpu_programs.txt (see sheaf_gpu_program in cuda.cmake), bin/, lib/, and floor/ with
 # programs that measure what the machine can do. OUT gets table.md and outputs.txt, written as it
-# goes. SHEAF_GPU_ONLY, an extended regular expression, picks programs by name; SHEAF_GPU_KINDS picks
-# among "test sanitize bench floor".
-# Exits with 0 where nothing failed; a skipped program is no failure and is named.
+# goes. SHEAF_GPU_ONLY, an extended regular expression, picks programs by name; SHEAF_GPU_KINDS
+# picks among "test sanitize bench floor". Exits with 0 where nothing failed; a skipped program is
+# no failure and is named.
 set -u
 [ $# -ge 2 ] || { echo "usage: sh gpu_check.sh FOLDER OUT [SECONDS]"; exit 2; }
 folder=$(CDPATH='' cd -- "$1" && pwd) || exit 2

@@ -1,5 +1,5 @@
-"""gpu_check_test.py SCRIPT: runs cmake/gpu_check.sh over programs that pass, fail, crash, hang, skip
-and print figures, in place of those of a GPU machine.
+"""gpu_check_test.py SCRIPT: runs cmake/gpu_check.sh over programs that pass, fail, crash, hang,
+skip and print figures, in place of those of a GPU machine.
 """
 
 import os
@@ -141,7 +141,8 @@ class GpuCheck(unittest.TestCase):
         self.assertIn("copy 3.0 TB/s", folder.outputs)
 
     def test_programs_see_the_carried_libraries_and_the_plugin(self):
-        folder = self.folder([("env", "test", 'echo "$SHEAF_CUDA_PLUGIN $LD_LIBRARY_PATH $*"', 5, "-")])
+        script = 'echo "$SHEAF_CUDA_PLUGIN $LD_LIBRARY_PATH $*"'
+        folder = self.folder([("env", "test", script, 5, "-")])
         folder.check()
         lib = folder.root / "lib"
         self.assertIn(f"{lib}/libsheaf_cuda.so {lib}", folder.outputs)

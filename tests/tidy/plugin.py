@@ -1,5 +1,5 @@
-"""plugin.py READELF PLUGIN: the plugin needs no library of NVIDIA's, so that it loads where no driver
-is; it exports its one function and nothing else; it is below 40 MB.
+"""plugin.py READELF PLUGIN: the plugin needs no library of NVIDIA's, so that it loads where no
+driver is; it exports its one function and nothing else; it is below 40 MB.
 """
 
 import pathlib
