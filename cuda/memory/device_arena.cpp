@@ -11,7 +11,7 @@ namespace sheaf::inline v0 {
 namespace {
 
 /// `no_frame` is no id.
-constexpr std::uint64_t frames_max = index_of(no_frame);
+constexpr std::uint64_t ids_max = index_of(no_frame);
 
 }  // namespace
 
@@ -51,7 +51,7 @@ device_arena::device_arena(const device_arena_options& options, const physical_m
       range_bytes_(options.range_bytes) {
   for (unsigned i = 0; i < page_class_count; ++i) {
     const auto size = static_cast<page_class>(i);
-    const std::uint64_t frames = std::min(options.range_bytes >> byte_shift(size), frames_max);
+    const std::uint64_t frames = frames_max(size);
     if (mode_ == arena_mode::plain) {
       const std::uint64_t bytes = frames << byte_shift(size);
       ranges_[i] = std::make_unique<growing_range>(
@@ -107,7 +107,11 @@ std::uint32_t device_arena::frame_limit(page_class size) const noexcept {
   const auto which = static_cast<unsigned>(size);
   if (mode_ != arena_mode::plain) return checked_[which]->frame_limit();
   return static_cast<std::uint32_t>(
-      std::min(ranges_[which]->bytes() >> byte_shift(size), frames_max));
+      std::min(ranges_[which]->bytes() >> byte_shift(size), ids_max));
+}
+
+std::uint32_t device_arena::frames_max(page_class size) const noexcept {
+  return static_cast<std::uint32_t>(std::min(range_bytes_ >> byte_shift(size), ids_max));
 }
 
 bool device_arena::may_hold(page_class size, std::uint32_t frames) const noexcept {

@@ -78,6 +78,8 @@ class device_arena {
 
   /// False where `grow_to` is sure to refuse: past the range or the limit.
   [[nodiscard]] bool may_hold(page_class size, std::uint32_t frames) const noexcept;
+  /// How many frames of a class its range can ever hold.
+  [[nodiscard]] std::uint32_t frames_max(page_class size) const noexcept;
   /// How many frames of a class there are.
   [[nodiscard]] std::uint32_t frame_limit(page_class size) const noexcept;
   [[nodiscard]] frame_view view() const noexcept;

@@ -127,8 +127,7 @@ class device_page_table {
   [[nodiscard]] page_class size(std::uint32_t slot) const noexcept { return sizes_[slot]; }
 
   /// Begins a commit that may place and replace up to `replaced_max` pages. Frames born at or
-  /// before `newest_pinned` are replaced (0: all change in place). `out_of_memory`: nothing
-  /// changed.
+  /// before `newest_pinned` are replaced (0: all change in place). `out_of_memory`: as it was.
   [[nodiscard]] device_code begin_commit(std::uint64_t epoch, std::uint64_t newest_pinned,
                                          std::uint32_t replaced_max, device_error* why) noexcept;
   [[nodiscard]] bool is_in_place(std::uint32_t slot) const noexcept {
