@@ -95,6 +95,7 @@ class Sizes(unittest.TestCase):
         self.assertEqual(found("sizes", {"bench/a.cpp": "x" * 100 + "\n" * 600}), [])
         self.assertEqual(len(found("sizes", {"bench/a.cpp": "x" * 101 + "\n"})), 1)
         self.assertEqual(len(found("sizes", {"tests/a.cpp": "\n" * 601})), 1)
+        self.assertEqual(len(found("sizes", {"cuda/page/a.cuh": function_of(71)})), 1)
         for name in ("CMakeLists.txt", "src/page/CMakeLists.txt", "cmake/a.cmake", "cmake/a.sh"):
             self.assertEqual(found("sizes", {name: "x" * 100 + "\n"}), [], name)
             self.assertEqual(len(found("sizes", {name: "x" * 101 + "\n"})), 1, name)
