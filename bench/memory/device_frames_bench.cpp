@@ -38,7 +38,9 @@ physical_memory nowhere() {
   return made;
 }
 
-/// `held` frames are taken, then given back; reported is the time of one frame's way, in us.
+constexpr std::uint32_t pages = 1u << 16;  ///< a measured call takes and gives back so many
+
+/// `held` frames are taken, then given back, until it were `pages`; `ns_a_page` is one frame's way.
 void allocate_and_free(benchmark::State& state) {
   const auto held = static_cast<std::uint32_t>(state.range(0));
   std::unique_ptr<device_arena> arena;
@@ -51,26 +53,29 @@ void allocate_and_free(benchmark::State& state) {
   sheaf_bench::run_pair(
       state,
       [&] {
-        for (std::uint32_t i = 0; i < held; ++i) {
-          kept[i] = index_of(pool.allocate(page_class::b4k, &why));
-        }
-        benchmark::ClobberMemory();
-        for (std::uint32_t i = 0; i < held; ++i) {
-          pool.deallocate(page_class::b4k, frame_id{kept[i]});
+        for (std::uint32_t turn = 0; turn < pages / held; ++turn) {
+          for (std::uint32_t i = 0; i < held; ++i) {
+            kept[i] = index_of(pool.allocate(page_class::b4k, &why));
+          }
+          benchmark::ClobberMemory();
+          for (std::uint32_t i = 0; i < held; ++i) {
+            pool.deallocate(page_class::b4k, frame_id{kept[i]});
+          }
         }
       },
       [&] {
-        for (std::uint32_t i = 0; i < held; ++i) {
-          kept[i] = plain.back();
-          plain.pop_back();
+        for (std::uint32_t turn = 0; turn < pages / held; ++turn) {
+          for (std::uint32_t i = 0; i < held; ++i) {
+            kept[i] = plain.back();
+            plain.pop_back();
+          }
+          benchmark::ClobberMemory();
+          for (std::uint32_t i = 0; i < held; ++i) plain.push_back(kept[i]);
         }
-        benchmark::ClobberMemory();
-        for (std::uint32_t i = 0; i < held; ++i) plain.push_back(kept[i]);
-      },
-      static_cast<int>(1 + (1u << 16) / held));
+      });
   if (!pool.is_consistent()) state.SkipWithError("a frame is free twice");
-  state.counters["ns_a_page"] = state.counters["ours_us"].value * 1e3 / held;
-  state.counters["floor_ns_a_page"] = state.counters["floor_us"].value * 1e3 / held;
+  state.counters["ns_a_page"] = state.counters["ours_us"].value * 1e3 / pages;
+  state.counters["floor_ns_a_page"] = state.counters["floor_us"].value * 1e3 / pages;
 }
 BENCHMARK(allocate_and_free)->Arg(1)->Arg(64)->Arg(1 << 16)->UseManualTime();
 
