@@ -27,7 +27,8 @@
 namespace sheaf::inline v0 {
 
 /// Runs plans on one open device. Every call is made with the context current and returns `ok`, or
-/// a code with words in `why`. A runner of a lost device is never destroyed.
+/// a code with words in `why`. A call that throws makes the device `lost`, whose runner is never
+/// destroyed.
 /// Thread safety: one thread at a time.
 class device_runner {
  public:

@@ -2,7 +2,7 @@
 /// The plugin's table. Counts, describes, opens and closes devices; what a plan does is the
 /// `device_runner`'s.
 ///
-/// Nothing here throws: no memory of the host is `out_of_memory`. Nothing runs before
+/// Nothing here throws; a runner that does makes its device `lost`. Nothing runs before
 /// `sheaf_device_ops` is called, and nothing at the end of the process: a driver that is already
 /// gone is never called from a static destructor.
 #include "cuda/device.hpp"
@@ -58,7 +58,8 @@ device_code on(device_context* device, device_error* why, Call&& call) noexcept 
     }
     return call(*device->runner);
   } catch (const std::bad_alloc&) {
-    return tell(why, device_code::out_of_memory, "no memory left on the host");
+    // Where in the middle it was is not known, so neither is what changed.
+    return lose(*device, why, "no memory left on the host in the middle of a call");
   }
 }
 
@@ -129,7 +130,10 @@ device_code start(device_context& device, device_error* why) noexcept {
   }
   *answered = 0;
   answer<<<1, 1, 0, device.stream>>>(answered);
-  if (const cudaError_t e = cudaGetLastError()) return tell_runtime(why, e, "a first kernel");
+  if (const cudaError_t e = cudaGetLastError()) {
+    static_cast<void>(cudaFreeHost(answered));
+    return tell_runtime(why, e, "a first kernel");
+  }
   if (const device_code code = wait(device, "a first kernel", why); code != device_code::ok) {
     return code;
   }
