@@ -194,7 +194,7 @@ class part_encoder {
                  const std::uint64_t* byte_masks) noexcept {
     const auto count = line_count(lines);
     const auto size_bits = static_cast<std::uint32_t>(size) & 7u;
-    if (has_masks_) {
+    if (has_masks_ && byte_masks != nullptr) {
       std::memcpy(base_ + masks_at_ + std::size_t{line_count_} * sizeof(std::uint64_t), byte_masks,
                   count * sizeof(std::uint64_t));
     }

@@ -76,14 +76,36 @@ template <class S, element T>
   return sum;
 }
 
+/// Loops that a device compiler is not to unroll.
+#if defined(__CUDA_ARCH__)
+#define SHEAF_ROLLED _Pragma("unroll 1")
+#else
+#define SHEAF_ROLLED
+#endif
+
+/// `fold_block` (fold_tree.hpp), canonical, in place and not unrolled: in a kernel its 63 steps
+/// would be code for each semiring and type.
+template <class S, element T>
+[[nodiscard]] SHEAF_HD_CALLED T fold_items(T* items, unsigned count) noexcept {
+  SHEAF_ROLLED
+  for (unsigned stride = fold_block_items_max / 2; stride != 0; stride /= 2) {
+    SHEAF_ROLLED
+    for (unsigned i = 0; i < stride && i + stride < count; ++i) {
+      items[i] = S::plus(items[i], items[i + stride]);
+    }
+  }
+  return canonical(items[0]);
+}
+
 /// The canonical block fold of `count` elements of an operand from `first` on.
 template <class S, element T>
 [[nodiscard]] SHEAF_HD_CALLED T fold_run(const element_source& from, std::uint64_t first,
                                          unsigned count) noexcept {
   T items[fold_block_items_max];
   const plan_operand& of = from.operand(0);
+  SHEAF_ROLLED
   for (unsigned i = 0; i < count; ++i) items[i] = from.at<T>(of, first + i);
-  return canonical(fold_block<S>(static_cast<const T*>(items), count));
+  return fold_items<S>(items, count);
 }
 
 template <class S, element T>
@@ -111,11 +133,12 @@ template <class S, element T>
   if (count == 0) return S::template zero<T>();
   T items[fold_block_items_max];
   const plan_operand& of = from.operand(0);
+  SHEAF_ROLLED
   for (std::uint32_t k = 0; k < count; ++k) {
     const std::uint32_t item = begin + k;
     items[k] = from.at<T>(of, table.indices == no_words ? item : words[table.indices + item]);
   }
-  return canonical(fold_block<S>(static_cast<const T*>(items), count));
+  return fold_items<S>(items, count);
 }
 
 template <element T>
@@ -152,6 +175,7 @@ template <class S, element T>
   T chains[fold_block_items_max];
   const auto begun =
       static_cast<unsigned>(columns < fold_block_items_max ? columns : fold_block_items_max);
+  SHEAF_ROLLED
   for (unsigned c = 0; c < begun; ++c) {
     T sum = S::times(from.at<T>(a, first + c), from.at<T>(x, c));
     for (std::uint64_t at = c + fold_block_items_max; at < columns; at += fold_block_items_max) {
@@ -159,7 +183,7 @@ template <class S, element T>
     }
     chains[c] = sum;
   }
-  return canonical(fold_block<S>(static_cast<const T*>(chains), begun));
+  return fold_items<S>(chains, begun);
 }
 
 template <class S, element T>

@@ -11,28 +11,26 @@
 
 namespace sheaf::inline v0 {
 
-/// Marks lines `mask` of `slot`, a page of node number `node`.
-SHEAF_HD_CALLED void mark(const device_plan& plan, const run_state& state, std::uint32_t node,
-                          std::uint32_t slot, line_mask mask) noexcept {
+/// Marks lines `mask` of `slot`, a page of a node of `batch`, whose list begins at `list_begin`.
+SHEAF_HD void mark(const run_state& state, std::uint32_t batch, std::uint32_t list_begin,
+                   std::uint32_t slot, line_mask mask) noexcept {
   if (mask == 0 || fetch_or(&state.todo[slot], mask) != 0) return;
-  const std::uint32_t batch = plan.batch_of_node[node];
-  const std::uint32_t at = fetch_add(&state.count[batch], 1);
-  state.list[plan.batches[batch].begin + at] = slot;
+  state.list[list_begin + fetch_add(&state.count[batch], 1)] = slot;
 }
 
 /// A node that is marked, as a target of element and line ranges.
 struct mark_target {
   const device_plan& plan;
   const run_state& state;
-  std::uint32_t node;
-  const plan_node& made;
+  const device_child& child;
   const plan_operation& op;
 
   SHEAF_HD void lines(std::uint32_t page, line_mask mask) const noexcept {
-    mark(plan, state, node, made.slot + page, mask & lines_of_result(op, page));
+    mark(state, child.batch, child.list_begin, child.slot + page, mask & lines_of_result(op, page));
   }
   SHEAF_HD void line(std::uint64_t at) const noexcept {
-    mark(plan, state, node, made.slot + static_cast<std::uint32_t>(at >> unsigned(op.page)),
+    mark(state, child.batch, child.list_begin,
+         child.slot + static_cast<std::uint32_t>(at >> static_cast<unsigned>(op.page)),
          line_mask{1} << (at & (lines_in(op.page) - 1)));
   }
   SHEAF_HD void element(std::uint64_t at) const noexcept {
@@ -252,14 +250,14 @@ SHEAF_HD_CALLED void push(const device_plan& plan, const run_state& state, std::
   const device_slot at = plan.slots[slot];
   const std::uint32_t last = plan.child_begin[at.producer + 1];
   for (std::uint32_t i = plan.child_begin[at.producer] + part; i < last; i += parts) {
-    const std::uint32_t child = plan.children[i];
-    const plan_node& node = plan.nodes[child];
-    const plan_operation& op = plan.operations[node.operation];
-    if (op.uniform) {
-      mark(plan, state, child, node.slot + at.page, changed);
+    const device_child child = plan.children[i];
+    if (child.is_uniform != 0) {
+      mark(state, child.batch, child.list_begin, child.slot + at.page, changed);
       continue;
     }
-    const mark_target to{plan, state, child, node, op};
+    const plan_node& node = plan.nodes[child.node];
+    const plan_operation& op = plan.operations[node.operation];
+    const mark_target to{plan, state, child, op};
     for (std::uint32_t k = 0; k < op.operand_count; ++k) {
       const plan_operand& operand = plan.details[plan.operands[node.operand_begin + k]];
       if (operand.producer == at.producer) mark_operand(to, operand, k, at.page, changed);

@@ -157,6 +157,20 @@ template <class Bits>
   return *reinterpret_cast<const quad*>(page + (byte & ((std::uint64_t{1} << shift) - 1)));
 }
 
+/// The value that `ref` names, of the quad that begins with element `first`.
+template <class Bits>
+[[nodiscard]] SHEAF_HD quad value_of(const element_source& from, const device_program& program,
+                                     const quad* registers, value_ref ref,
+                                     std::uint64_t first) noexcept {
+  if (ref < operand_ref_begin) return registers[ref];
+  if (ref < constant_ref_begin) return load_aligned<Bits>(from, ref - operand_ref_begin, first);
+  const std::uint32_t at = program.constant_begin + ref - constant_ref_begin;
+  const auto one = static_cast<Bits>(from.plan.program_constants[at]);
+  elements_of<Bits> all;
+  for (unsigned i = 0; i < elements_of<Bits>::count; ++i) all.at[i] = one;
+  return as_quad(all);
+}
+
 /// The quad of a program's result that begins with element `first`.
 template <class Bits>
 [[nodiscard]] SHEAF_HD_CALLED quad run_program(const element_source& from,
@@ -164,22 +178,13 @@ template <class Bits>
   const device_program& program = from.plan.programs[from.op.payload];
   const instruction* const code = from.plan.code + program.code_begin;
   quad registers[register_count_max];
-  const auto value = [&](value_ref ref) -> quad {
-    if (ref < operand_ref_begin) return registers[ref];
-    if (ref < constant_ref_begin) return load_aligned<Bits>(from, ref - operand_ref_begin, first);
-    const std::uint64_t bits =
-        from.plan.program_constants[program.constant_begin + ref - constant_ref_begin];
-    elements_of<Bits> all;
-    for (unsigned i = 0; i < elements_of<Bits>::count; ++i) all.at[i] = static_cast<Bits>(bits);
-    return as_quad(all);
-  };
   quad made{};
   for (std::uint32_t i = 0; i < program.code_count; ++i) {
     const instruction step = code[i];
     const unsigned arity = arity_of(step.op);
-    const quad a = value(step.a);
-    const quad b = arity > 1 ? value(step.b) : a;
-    const quad c = arity > 2 ? value(step.c) : a;
+    const quad a = value_of<Bits>(from, program, registers, step.a, first);
+    const quad b = arity > 1 ? value_of<Bits>(from, program, registers, step.b, first) : a;
+    const quad c = arity > 2 ? value_of<Bits>(from, program, registers, step.c, first) : a;
     made = run_sized<sizeof(Bits)>(step, a, b, c);
     registers[step.destination] = made;
   }

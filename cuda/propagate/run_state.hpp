@@ -5,7 +5,7 @@
 ///   todo     by slot: lines to recompute, set by what changed below; zero between commits.
 ///   changed  by slot: lines that differ since the commit began; zero between commits.
 ///   list     by batch: slots with a `todo` that is not zero, in no order.
-///   pulled   a level whose pages look for themselves whether an operand changed.
+///   pulled   a level whose pages look for themselves whether an operand changed (level_pull).
 ///
 /// Invariants
 ///  1. `marked-once`: a slot is put on its batch's list by the mark that finds its `todo` zero.
@@ -23,8 +23,8 @@
 
 #include "cuda/page/device_pages.hpp"
 
-/// A function of host and device that is large, and called: inlined everywhere, as SHEAF_HD says, it
-/// would be in every kernel once.
+/// A function of host and device that is large, and called: inlined, as SHEAF_HD says, it would
+/// be in every kernel once.
 #if defined(__CUDACC__)
 #define SHEAF_HD_CALLED __host__ __device__ inline
 #else
@@ -39,7 +39,7 @@ struct run_state {
   line_mask* changed;
   std::uint32_t* list;    ///< as long as `batch_slots`
   std::uint32_t* count;   ///< by batch: slots on its list
-  std::uint32_t* pulled;  ///< by level; not 0: it is
+  std::uint32_t* pulled;  ///< by level: level_pull
 };
 
 [[nodiscard]] SHEAF_HD std::uint64_t fetch_or(std::uint64_t* at, std::uint64_t bits) noexcept {
@@ -71,11 +71,22 @@ SHEAF_HD void clear_bits(std::uint64_t* at, std::uint64_t bits) noexcept {
   return __atomic_fetch_add(at, count, __ATOMIC_ACQ_REL);
 #endif
 }
-SHEAF_HD void set_flag(std::uint32_t* at) noexcept {
+/// How the readers of a level find out what changed.
+enum class level_pull : std::uint32_t {
+  marked,  ///< they were told: only what is on the lists runs
+  pulled,  ///< every page looks at its operands
+  full,    ///< every line of every operand changed: all runs, and nothing is compared
+};
+/// Raises a flag to `value`.
+SHEAF_HD void raise_flag(std::uint32_t* at, level_pull value) noexcept {
 #if defined(__CUDA_ARCH__)
-  *at = 1;
+  atomicMax(at, static_cast<std::uint32_t>(value));
 #else
-  __atomic_store_n(at, 1u, __ATOMIC_RELAXED);  // read in the next level
+  const auto wanted = static_cast<std::uint32_t>(value);
+  std::uint32_t seen = __atomic_load_n(at, __ATOMIC_RELAXED);  // read in the next level
+  while (seen < wanted && !__atomic_compare_exchange_n(at, &seen, wanted, true, __ATOMIC_RELAXED,
+                                                       __ATOMIC_RELAXED)) {
+  }
 #endif
 }
 

@@ -33,37 +33,42 @@ inline constexpr unsigned line_lanes_of_unit = unit_lanes / unit_lines;
 struct batch_run {
   const std::uint32_t* slots;
   std::uint32_t count;
-  bool pulled;
+  level_pull how;
   bool pushes;
 };
 [[nodiscard]] SHEAF_HD batch_run run_of(const device_plan& plan, const run_state& state,
                                         std::uint32_t index) noexcept {
   const device_batch& batch = plan.batches[index];
-  const bool pulled = state.pulled[batch.level] != 0;
-  const std::uint32_t count = pulled ? batch.count : state.count[index];
-  return {(pulled ? plan.batch_slots : state.list) + batch.begin, count, pulled,
-          !pulled && does_push(batch, count)};
+  const auto how = static_cast<level_pull>(state.pulled[batch.level]);
+  const bool is_marked = how == level_pull::marked;
+  const std::uint32_t count = is_marked ? state.count[index] : batch.count;
+  return {(is_marked ? state.list : plan.batch_slots) + batch.begin, count, how,
+          is_marked && does_push(batch, count)};
+}
+/// Tells the readers of level `index` to look for themselves.
+SHEAF_HD_CALLED void flag_level(const device_plan& plan, const run_state& state,
+                                std::uint32_t index, level_pull how) noexcept {
+  const device_level& level = plan.levels[index];
+  for (std::uint32_t i = level.consumer_begin; i < level.consumer_end; ++i) {
+    raise_flag(&state.pulled[plan.consumers[i]], how);
+  }
 }
 /// Told once a batch: the levels that read one that does not push are pulled.
-SHEAF_HD_CALLED void flag_readers(const device_plan& plan, const run_state& state,
-                                  std::uint32_t index, const batch_run& run) noexcept {
+SHEAF_HD void flag_readers(const device_plan& plan, const run_state& state, std::uint32_t index,
+                           const batch_run& run) noexcept {
   if (run.pushes || run.count == 0) return;
-  const device_level& level = plan.levels[plan.batches[index].level];
-  for (std::uint32_t i = level.consumer_begin; i < level.consumer_end; ++i) {
-    set_flag(&state.pulled[plan.consumers[i]]);
-  }
+  flag_level(plan, state, plan.batches[index].level,
+             run.how == level_pull::full ? level_pull::full : level_pull::pulled);
 }
-
-/// The same for the sources of a commit of `pages` pages.
-[[nodiscard]] SHEAF_HD bool pulls_after_sources(const device_plan& plan,
-                                                std::uint32_t pages) noexcept {
-  return pages >= 64 && std::uint64_t{pages} * 2 > plan.header->source_page_count;
-}
-SHEAF_HD_CALLED void flag_source_readers(const device_plan& plan, const run_state& state) noexcept {
-  const device_level& level = plan.levels[0];
-  for (std::uint32_t i = level.consumer_begin; i < level.consumer_end; ++i) {
-    set_flag(&state.pulled[plan.consumers[i]]);
+/// The same for the sources of a commit of `pages` pages and `lines` lines.
+[[nodiscard]] SHEAF_HD level_pull pull_after_sources(const device_plan& plan, std::uint32_t pages,
+                                                     std::uint64_t lines) noexcept {
+  const device_plan_header& header = *plan.header;
+  if (pages < 64 || std::uint64_t{pages} * 2 <= header.source_page_count) {
+    return level_pull::marked;
   }
+  const bool is_all = lines == header.source_line_count;
+  return is_all ? level_pull::full : level_pull::pulled;
 }
 
 [[nodiscard]] SHEAF_HD std::uint64_t unit_count(page_class page, std::uint32_t pages) noexcept {
@@ -91,9 +96,10 @@ struct lane_place {
   lane_place place{};
   place.quad = lane % line_lanes_of_unit;
   if (lines >= unit_lines) {
-    const std::uint64_t slice = unit / run.count;
-    at = unit - slice * run.count;
-    place.line = static_cast<unsigned>(slice) * unit_lines + line_of_unit;
+    // In 32 bits, where a division is cheap: 2^32 units are 2^29 pages.
+    const auto slice = static_cast<std::uint32_t>(unit) / run.count;
+    at = static_cast<std::uint32_t>(unit) - slice * run.count;
+    place.line = slice * unit_lines + line_of_unit;
     place.lane_count = unit_lanes;
   } else {
     const std::uint64_t line = unit * unit_lines + line_of_unit;
@@ -117,9 +123,10 @@ struct lane_place {
 
 /// Lines of the page to recompute.
 [[nodiscard]] SHEAF_HD_CALLED line_mask lines_asked(const element_source& from,
-                                                    const lane_place& place, bool pulled) noexcept {
+                                                    const lane_place& place,
+                                                    level_pull how) noexcept {
   const line_mask marked = from.state.todo[place.slot];
-  if (!pulled) return marked;
+  if (how == level_pull::marked) return marked;
   const line_mask all = lines_of_result(from.op, place.page);
   if (!from.op.uniform) return all;
   line_mask found = marked;
@@ -138,6 +145,15 @@ template <element T>
     kept.at[i] = first + i < length ? canonical(made.at[i]) : T{0};
   }
   return as_quad(kept);
+}
+
+/// Stores what nobody on this device reads soon: it leaves the caches to what is.
+SHEAF_HD void store_streaming(quad* to, const quad& value) noexcept {
+#if defined(__CUDA_ARCH__)
+  __stcs(reinterpret_cast<int4*>(to), __builtin_bit_cast(int4, value));
+#else
+  *to = value;
+#endif
 }
 
 /// Computes sixteen bytes of a result by `Body::make<T>(from, first)`, stores them where they
@@ -168,8 +184,48 @@ template <class Body, element T>
   if (!place.is_any) return false;
   const plan_node& node = node_of_slot(plan, place.slot);
   const element_source from{plan, state, node, plan.operations[node.operation]};
-  if ((lines_asked(from, place, run.pulled) >> place.line & 1) == 0) return false;
+  if ((lines_asked(from, place, run.how) >> place.line & 1) == 0) return false;
   return run_lane<Body, T>(from, place);
+}
+
+/// Lines of a slice where all runs: 256 bytes, so that a slice of 100 000 pages fits the L2.
+inline constexpr unsigned full_lines = 4;
+inline constexpr unsigned full_lanes = full_lines * line_lanes_of_unit;
+
+[[nodiscard]] SHEAF_HD std::uint64_t full_unit_count(page_class page,
+                                                     std::uint32_t pages) noexcept {
+  const unsigned lines = lines_in(page);
+  const std::uint64_t slices = std::uint64_t{pages} * (lines < full_lines ? 1 : lines / full_lines);
+  return (slices * full_lanes + unit_lanes - 1) / unit_lanes;
+}
+
+/// One lane of a unit where all runs: two slices a unit, nothing is compared, all counts as changed.
+template <class Body, element T>
+SHEAF_HD void full_lane(const device_plan& plan, const run_state& state, const device_batch& batch,
+                        const batch_run& run, std::uint64_t unit, unsigned lane) noexcept {
+  const auto item =
+      static_cast<std::uint32_t>(unit) * (unit_lanes / full_lanes) + lane / full_lanes;
+  const std::uint32_t slice = item / run.count;
+  const std::uint32_t at = item - slice * run.count;
+  const unsigned line = slice * full_lines + lane % full_lanes / line_lanes_of_unit;
+  if (slice * full_lines >= lines_in(batch.page) || line >= lines_in(batch.page)) return;
+  const std::uint32_t slot = run.slots[at];
+  const plan_node& node = node_of_slot(plan, slot);
+  const element_source from{plan, state, node, plan.operations[node.operation]};
+  const std::uint32_t page = plan.slots[slot].page;
+  const line_mask lines = lines_of_result(from.op, page);
+  if (lane % full_lanes == 0 && slice == 0) {
+    state.changed[slot] = lines;
+    if (state.todo[slot] != 0) state.todo[slot] = 0;
+  }
+  if ((lines >> line & 1) == 0) return;
+  const unsigned quad_of_line = lane % line_lanes_of_unit;
+  const std::uint64_t first = (((std::uint64_t{page} << static_cast<unsigned>(batch.page)) + line)
+                               << (line_shift - element_shift_of(batch.type))) +
+                              quad_of_line * elements_of<T>::count;
+  quad* const to =
+      reinterpret_cast<quad*>(state.pages.page(slot, batch.page) + line * line_size) + quad_of_line;
+  store_streaming(to, settled<T>(Body::template make<T>(from, first), first, from.op.length));
 }
 
 /// Bit i of what it gives: line i of the page differs, where `differs` has a bit for each lane.

@@ -3,14 +3,46 @@
 ///
 /// A commit that changes the graph, and one with a time budget, runs on the host: the first needs
 /// marks a device does not know, the second stops between two pages.
+#include <chrono>
 #include <new>
 
 #include "propagate/executor_state.hpp"
 
 namespace sheaf::inline v0 {
 
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+double nanoseconds_since(clock::time_point from) noexcept {
+  return std::chrono::duration<double, std::nano>(clock::now() - from).count();
+}
+
+}  // namespace
+
+/// On the device, where it can and may; else here.
+status executor::state::propagate_somewhere() {
+  const bool is_possible = graph_marks_ == nullptr && device_->is_ready();
+  if (!is_possible) return propagate_here();
+  const std::uint64_t before = counters_.source_lines_changed;
+  const level_tally sources = tally_sources();
+  counters_.source_lines_changed = before;  // each way counts them itself
+  const bool is_free = device_->is_automatic();
+  device_choice& choice = device_->choice();
+  const run_side side =
+      is_free ? choice.pick(sources.lines, device_->stale_line_count()) : run_side::device;
+  const clock::time_point from = clock::now();
+  if (side == run_side::device && propagate_on_device()) {
+    if (is_free) choice.note(run_side::device, sources.lines, nanoseconds_since(from));
+    return {};
+  }
+  const clock::time_point from_here = clock::now();
+  const status ran = propagate_here();
+  if (is_free) choice.note(run_side::here, sources.lines, nanoseconds_since(from_here));
+  return ran;
+}
+
 bool executor::state::propagate_on_device() noexcept {
-  if (graph_marks_ != nullptr || !device_->is_ready()) return false;
   device_record changed{};
   const auto sources = [&](auto&& visitor) {
     const std::uint32_t end = graph_.levels[0].slot_end;

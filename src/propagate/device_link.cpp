@@ -7,7 +7,8 @@
 namespace sheaf::inline v0 {
 
 result<std::shared_ptr<device_link>> device_link::open(const device_ops& ops,
-                                                       const device_settings& settings) {
+                                                       const device_settings& settings,
+                                                       bool automatic) {
   device_error why;
   device_info info{};
   if (settings.index >= ops.count(&why)) {
@@ -20,11 +21,12 @@ result<std::shared_ptr<device_link>> device_link::open(const device_ops& ops,
     return make_status(status_code::unsupported, subsystem::propagate,
                        "the device cannot be opened", "%s", why.text);
   }
-  return std::shared_ptr<device_link>(new device_link(ops, device, info));
+  return std::shared_ptr<device_link>(new device_link(ops, device, info, automatic));
 }
 
-device_link::device_link(const device_ops& ops, device_context* device, const device_info& info)
-    : ops_(ops), device_(device), name_(info.name) {}
+device_link::device_link(const device_ops& ops, device_context* device, const device_info& info,
+                         bool automatic)
+    : ops_(ops), device_(device), is_automatic_(automatic), name_(info.name) {}
 device_link::~device_link() { ops_.close(device_); }
 
 std::string device_link::words() const {

@@ -4,7 +4,7 @@
 /// Invariants
 ///  1. `device-lost-is-for-good`: after a call said `lost` no call is made any more.
 ///  2. `device-all-or-told`: after any failure the pages on the device count as unknown: the plan
-///     loaded anew before it is used again, where it may be.
+///     is loaded anew before it is used again, where it may be.
 ///
 /// Thread safety: all but `state` by who commits; `state` from any thread.
 #pragma once
@@ -28,13 +28,16 @@ enum class device_state : std::uint8_t {
 
 class device_link {
  public:
-  /// `ops` stays valid for ever. Opens device `settings.index`.
+  /// `ops` stays valid for ever. Opens device `settings.index`. `automatic`: commits run there only
+  /// where that is expected to be faster.
   [[nodiscard]] static result<std::shared_ptr<device_link>> open(const device_ops& ops,
-                                                                 const device_settings& settings);
+                                                                 const device_settings& settings,
+                                                                 bool automatic);
   ~device_link();
   device_link(const device_link&) = delete;
   device_link& operator=(const device_link&) = delete;
 
+  [[nodiscard]] bool is_automatic() const noexcept { return is_automatic_; }
   [[nodiscard]] device_state state() const noexcept {
     return state_.load(std::memory_order_acquire);  // pairs with `note`
   }
@@ -51,12 +54,14 @@ class device_link {
   void forget_refusal() noexcept;
 
  private:
-  device_link(const device_ops& ops, device_context* device, const device_info& info);
+  device_link(const device_ops& ops, device_context* device, const device_info& info,
+              bool automatic);
   /// True for `ok`; else says what became of the device.
   bool note(device_code code, const device_error& why) noexcept;
 
   const device_ops& ops_;
   device_context* device_;
+  const bool is_automatic_;
   std::atomic<device_state> state_{device_state::ready};
   mutable mutex mutex_;
   std::string name_;

@@ -57,6 +57,7 @@ bool device_mirror::load(const frame_store& frames) {
   const device_plan plan = sections_->view();
   if (!link_->load_plan(sections_->sections().data())) return false;
   stale_.drain([&](std::uint32_t slot) { stale_lines_[slot] = 0; });
+  stale_count_ = 0;
   std::size_t lines = 0;
   older_.clear();
   std::size_t next = 0;
@@ -76,6 +77,7 @@ bool device_mirror::load(const frame_store& frames) {
 
 /// What host commits changed since the device last ran.
 bool device_mirror::catch_up(const frame_store& frames) {
+  stale_count_ = 0;
   older_.clear();
   std::size_t next = 0;
   stale_.drain([&](std::uint32_t slot) {

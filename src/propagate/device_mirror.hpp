@@ -21,6 +21,7 @@
 #include <sheaf/page/frame_store.hpp>
 #include <sheaf/propagate/dirty_set.hpp>
 
+#include "propagate/device_choice.hpp"
 #include "propagate/device_link.hpp"
 #include "propagate/device_sections.hpp"
 
@@ -36,9 +37,18 @@ class device_mirror {
 
   /// True where a commit may be tried.
   [[nodiscard]] bool is_ready() const noexcept { return link_->state() == device_state::ready; }
+  /// True where commits run on either side, by predicted cost.
+  [[nodiscard]] bool is_automatic() const noexcept { return link_->is_automatic(); }
+  [[nodiscard]] device_choice& choice() noexcept { return choice_; }
+  /// Lines the device has to catch up with, those that changed twice counted twice; 0 where nothing
+  /// is loaded, which happens once.
+  [[nodiscard]] std::uint64_t stale_line_count() const noexcept {
+    return is_loaded_ ? stale_count_ : 0;
+  }
   /// `lines` of `slot` changed in a commit that ran on the host.
   void note_host_change(std::uint32_t slot, line_mask lines) noexcept {
     if (!is_loaded_) return;
+    stale_count_ += line_count(lines);
     stale_lines_[slot] |= lines;
     stale_.insert(slot);
   }
@@ -69,6 +79,8 @@ class device_mirror {
   std::unique_ptr<const device_sections> sections_;
   const page_class* page_of_slot_;
   bool is_loaded_ = false;
+  device_choice choice_;
+  std::uint64_t stale_count_ = 0;
   dirty_set stale_;
   std::unique_ptr<line_mask[]> stale_lines_;  ///< by slot
   std::vector<line_record> pages_, older_;

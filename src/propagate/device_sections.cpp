@@ -70,13 +70,13 @@ void device_sections::add_nodes(const plan& graph) {
   constants_ = graph.constants;
   consumers_ = graph.consumers;
   child_begin_.assign(graph.child_begin.begin(), graph.child_begin.begin() + producers + 1);
-  children_.assign(graph.children.begin(), graph.children.begin() + child_begin_.back());
   for (std::uint32_t producer = 0; producer < producers; ++producer) {
     lengths_.push_back(graph.length_of(producer));
   }
   for (const plan_source& source : graph.sources) {
     source_pages_.push_back(static_cast<std::uint8_t>(source.page));
     header_.source_page_count += source.page_count;
+    header_.source_line_count += ((source.length << size_shift(source.type)) - 1) / line_size + 1;
   }
   header_.source_count = graph.source_count();
   header_.node_count = nodes;
@@ -139,6 +139,21 @@ void device_sections::add_batches(const plan& graph) {
   }
   header_.level_count = static_cast<std::uint32_t>(levels_.size());
   header_.batch_count = static_cast<std::uint32_t>(batches_.size());
+}
+
+void device_sections::add_children(const plan& graph) {
+  children_.reserve(child_begin_.back());
+  for (std::uint32_t i = 0; i < child_begin_.back(); ++i) {
+    const std::uint32_t node = graph.children[i];
+    const std::uint32_t batch = batch_of_node_[node];
+    device_child child{};
+    child.node = node & 0x7fff'ffffu;
+    child.is_uniform = graph.operation_of(graph.nodes[node]).uniform;
+    child.slot = graph.nodes[node].slot;
+    child.batch = batch;
+    child.list_begin = batches_[batch].begin;
+    children_.push_back(child);
+  }
 }
 
 void device_sections::add_tables(const plan& graph) {
@@ -228,6 +243,7 @@ result<std::unique_ptr<const device_sections>> device_sections::of(
   made.add_nodes(graph);
   made.add_slots(graph, observed);
   made.add_batches(graph);
+  made.add_children(graph);
   made.add_tables(graph);
   made.add_programs(graph);
   made.add_products(graph);

@@ -1,7 +1,7 @@
 /// \file
 /// From a plan to the arrays a device reads (device_plan.hpp).
 ///
-/// Thread safety: constant once made. Cost: O(nodes + slots + index tables), the same again in bytes.
+/// Thread safety: constant once made. Cost: O(nodes + slots + index tables), the same in bytes.
 #pragma once
 
 #include <array>
@@ -34,6 +34,7 @@ class device_sections {
   void add_nodes(const plan& graph);
   void add_slots(const plan& graph, std::span<const std::uint8_t> observed);
   void add_batches(const plan& graph);
+  void add_children(const plan& graph);
   void add_tables(const plan& graph);
   void add_programs(const plan& graph);
   void add_products(const plan& graph);
@@ -42,8 +43,9 @@ class device_sections {
 
   device_plan_header header_{};
   std::vector<plan_node> nodes_;
-  std::vector<std::uint32_t> operands_, child_begin_, children_, consumers_, batch_slots_,
-      batch_of_node_, words_;
+  std::vector<std::uint32_t> operands_, child_begin_, consumers_, batch_slots_, batch_of_node_,
+      words_;
+  std::vector<device_child> children_;
   std::vector<plan_operand> details_;
   std::vector<plan_operation> operations_;
   std::vector<std::uint64_t> constants_, program_constants_, lengths_;

@@ -141,7 +141,10 @@ std::uint32_t executor::state::segment_of(const plan_level& level, std::uint32_t
 }
 
 status executor::state::propagate() {
-  if (SHEAF_UNLIKELY(device_ != nullptr) && propagate_on_device()) return {};
+  return SHEAF_LIKELY(device_ == nullptr) ? propagate_here() : propagate_somewhere();
+}
+
+status executor::state::propagate_here() {
   map_.set_whole_lines(graph_marks_ != nullptr);
   finish_level(0, tally_sources());
   const std::uint32_t level_count = static_cast<std::uint32_t>(graph_.levels.size());

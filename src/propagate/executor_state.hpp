@@ -235,6 +235,8 @@ struct executor::state {
   std::vector<slot_part> parts_;  ///< of the level in stage `run`
 
   // device_commit.cpp
+  status propagate_here();
+  status propagate_somewhere();
   [[nodiscard]] bool propagate_on_device() noexcept;
   /// Takes over what a commit on the device changed.
   void take_over(const device_record& changed) noexcept;

@@ -159,6 +159,14 @@ device_code write_lines(device_context& device, const device_record& what, bool 
 
 template <class Body, element T>
 void run_units(device_context& device, const device_batch& batch, const batch_run& run) {
+  if (run.how == level_pull::full) {
+    for (std::uint64_t unit = 0; unit < full_unit_count(batch.page, run.count); ++unit) {
+      for (unsigned lane = 0; lane < unit_lanes; ++lane) {
+        full_lane<Body, T>(device.plan, device.state, batch, run, unit, lane);
+      }
+    }
+    return;
+  }
   const std::uint64_t units = unit_count(batch.page, run.count);
   for (std::uint64_t unit = 0; unit < units; ++unit) {
     lane_place places[unit_lanes];
@@ -220,8 +228,9 @@ device_code commit(device_context* device, const device_record* what, device_rec
   if (const device_code code = write_lines(d, *what, true, why); code != device_code::ok) {
     return code;
   }
-  if (pulls_after_sources(d.plan, what->page_count)) {
-    flag_source_readers(d.plan, d.state);
+  const level_pull how = pull_after_sources(d.plan, what->page_count, what->line_count);
+  if (how != level_pull::marked) {
+    flag_level(d.plan, d.state, 0, how);
   } else {
     for (std::uint32_t i = 0; i < what->page_count; ++i) {
       const std::uint32_t slot = what->pages[i].slot;

@@ -129,7 +129,8 @@ TEST(Figures, TheJsonOfAnEngineHoldsItsTextAndItsWork) {
   const engine_stats stats = distinct_stats(19);
   const std::string json = to_json(stats);
   EXPECT_THAT(json, StartsWith("{\"epoch\": 1019, \"commits\": 1038, "));
-  EXPECT_THAT(json, HasSubstr("\"isa\": \"avx2\", \"device\": \"\", \"work\": " + to_json(stats.work) + "}"));
+  EXPECT_THAT(json, HasSubstr("\"isa\": \"avx2\", \"device\": \"\", \"work\": " +
+                              to_json(stats.work) + "}"));
   for (const auto& at : stats_figures) {
     EXPECT_THAT(json, HasSubstr("\"" + std::string(at.name) +
                                 "\": " + std::to_string(at.of(stats))));

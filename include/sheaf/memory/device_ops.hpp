@@ -64,6 +64,7 @@ struct device_settings {
   std::uint64_t ring_bytes = std::uint64_t{1} << 25;  ///< pinned, each way
   double deadline_seconds = 10;  ///< a call that takes longer makes the device `lost`
   bool is_checked = false;       ///< every page its own allocation with red zones
+  bool is_timed = false;         ///< `device_figures::device_microseconds` is measured
 };
 
 /// Changed lines of one page.
@@ -87,7 +88,7 @@ struct device_figures {
   std::uint64_t allocations_on_commit;  ///< of device memory; 0 unless an arena grew
   std::uint64_t bytes_in, bytes_out;
   std::uint64_t lines_computed, lines_changed;
-  double device_microseconds;  ///< of the last commit, by the device's clock; 0: not timed
+  double device_microseconds;  ///< of the levels of the last commit, by the device's clock
 };
 
 struct device_context;  ///< of the plugin

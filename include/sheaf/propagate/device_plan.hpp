@@ -32,7 +32,7 @@ enum class plan_section : std::uint32_t {
   details,            ///< plan_operand
   operations,         ///< plan_operation
   child_begin,        ///< u32, per producer plus one
-  children,           ///< u32
+  children,           ///< device_child
   constants,          ///< u64, of weights
   slots,              ///< device_slot, by slot
   levels,             ///< device_level, by level of the plan
@@ -61,6 +61,7 @@ struct device_plan_header {
   std::uint32_t level_count;  ///< level 0, the sources, too
   std::uint32_t batch_count;
   std::uint32_t source_page_count;
+  std::uint64_t source_line_count;              ///< lines with elements
   std::uint64_t pages_of_class[page_class_count];  ///< frames it needs
 };
 
@@ -71,6 +72,16 @@ struct device_slot {
   std::uint32_t is_observed : 1;  ///< its changed lines go back with each commit
   std::uint32_t reserved : 1;
 };
+
+/// A node that reads a producer, with what marking it takes.
+struct device_child {
+  std::uint32_t node : 31;
+  std::uint32_t is_uniform : 1;  ///< page p of the producer reaches page p of the node, line by line
+  std::uint32_t slot;            ///< of the node's first page
+  std::uint32_t batch;
+  std::uint32_t list_begin;      ///< of that batch
+};
+static_assert(sizeof(device_child) == 16);
 
 struct device_level {
   std::uint32_t batch_begin, batch_end;
@@ -123,7 +134,7 @@ struct device_plan {
   const plan_operand* details;
   const plan_operation* operations;
   const std::uint32_t* child_begin;
-  const std::uint32_t* children;
+  const device_child* children;
   const std::uint64_t* constants;
   const device_slot* slots;
   const device_level* levels;

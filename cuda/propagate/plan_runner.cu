@@ -1,0 +1,461 @@
+#include "cuda/propagate/plan_runner.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cuda/propagate/marks.hpp"
+#include "cuda/propagate/unit.hpp"
+
+namespace sheaf::inline v0 {
+
+namespace {
+
+constexpr unsigned block_threads = 256;
+constexpr unsigned blocks_per_multiprocessor = 4;
+constexpr unsigned full_blocks_per_multiprocessor = 8;
+
+unsigned blocks_for(std::uint64_t threads, unsigned most) {
+  const std::uint64_t blocks = (threads + block_threads - 1) / block_threads;
+  return static_cast<unsigned>(std::clamp<std::uint64_t>(blocks, 1, most));
+}
+
+/// Marks what changed sources reach, a warp for 32 of them; or, where most changed, says that their
+/// readers look for themselves.
+__global__ void __launch_bounds__(block_threads)
+    push_sources(const run_view view, std::uint32_t count, const std::uint32_t* pulls) {
+  if (const auto how = static_cast<level_pull>(*pulls); how != level_pull::marked) {
+    if (blockIdx.x == 0 && threadIdx.x == 0) flag_level(view.plan, view.state, 0, how);
+    return;
+  }
+  const unsigned lane = threadIdx.x % unit_lanes;
+  const std::uint32_t step = gridDim.x * block_threads;
+  std::uint32_t first = blockIdx.x * block_threads + threadIdx.x - lane;
+  for (; first < count; first += step) {
+    const line_mask mine = first + lane < count ? view.state.changed[first + lane] : 0;
+    for (std::uint32_t left = __ballot_sync(~0u, mine != 0); left != 0; left &= left - 1) {
+      const int from = __ffs(static_cast<int>(left)) - 1;
+      const line_mask lines = __shfl_sync(~0u, mine, from);
+      push(view.plan, view.state, first + static_cast<std::uint32_t>(from), lines, lane,
+           unit_lanes);
+    }
+  }
+}
+
+/// Makes lists and flags as they are between commits.
+__global__ void reset_marks(const run_view view, std::uint32_t source_slots) {
+  const std::uint32_t at = blockIdx.x * blockDim.x + threadIdx.x;
+  const std::uint32_t step = gridDim.x * blockDim.x;
+  for (std::uint32_t i = at; i < source_slots; i += step) view.state.changed[i] = 0;
+  for (std::uint32_t i = at; i < view.plan.header->batch_count; i += step) {
+    view.state.count[i] = 0;
+  }
+  for (std::uint32_t i = at; i < view.plan.header->level_count; i += step) {
+    view.state.pulled[i] = 0;
+  }
+}
+
+/// Room for several arrays one behind the other.
+class layout {
+ public:
+  template <class T>
+  std::size_t add(std::size_t count) {
+    const std::size_t at = bytes_;
+    bytes_ = (bytes_ + std::max<std::size_t>(count, 1) * sizeof(T) + 255) & ~std::size_t{255};
+    return at;
+  }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace
+
+cudaError_t device_block::allocate(std::size_t bytes) noexcept {
+  release();
+  return cudaMalloc(&data_, std::max<std::size_t>(bytes, 1));
+}
+void device_block::release() noexcept {
+  if (data_ != nullptr) static_cast<void>(cudaFree(data_));
+  data_ = nullptr;
+}
+
+std::unique_ptr<device_runner> make_device_runner(device_context& device, device_error*) {
+  return std::make_unique<plan_runner>(device);
+}
+
+plan_runner::~plan_runner() {
+  drop_graph();
+  delete collector_;
+  delete records_;
+  if (params_ != nullptr) static_cast<void>(cudaFreeHost(params_));
+  if (begun_ != nullptr) static_cast<void>(cudaEventDestroy(begun_));
+  if (ended_ != nullptr) static_cast<void>(cudaEventDestroy(ended_));
+}
+
+void plan_runner::drop_graph() noexcept {
+  for (cudaGraphExec_t* graph : {&graph_, &full_graph_}) {
+    if (*graph != nullptr) static_cast<void>(cudaGraphExecDestroy(*graph));
+    *graph = nullptr;
+  }
+}
+
+device_code plan_runner::load_plan(std::span<const device_section> sections, device_error* why) {
+  if (sections.size() != plan_section_count) {
+    return tell(why, device_code::invalid, "a plan of %zu sections, %u are known", sections.size(),
+                plan_section_count);
+  }
+  drop_graph();
+  if (const device_code code = open_ports(why); code != device_code::ok) return code;
+  if (const device_code code = copy_sections(sections, why); code != device_code::ok) return code;
+  if (const device_code code = find_kernels(why); code != device_code::ok) return code;
+  if (const device_code code = find_columns_of_plan(why); code != device_code::ok) return code;
+  if (const device_code code = make_pages(why); code != device_code::ok) return code;
+  if (const device_code code = make_state(why); code != device_code::ok) return code;
+  if (const device_code code = capture(false, &graph_, why); code != device_code::ok) return code;
+  return capture(true, &full_graph_, why);
+}
+
+device_code plan_runner::open_ports(device_error* why) noexcept {
+  if (params_ == nullptr) {
+    SHEAF_CUDA_TRY(device_, why, cudaMallocHost(&params_, 256));
+    *params_ = 0;
+  }
+  if (device_.settings.is_timed && begun_ == nullptr) {
+    SHEAF_CUDA_TRY(device_, why, cudaEventCreate(&begun_));
+    SHEAF_CUDA_TRY(device_, why, cudaEventCreate(&ended_));
+  }
+  const double deadline = device_.settings.deadline_seconds;
+  if (records_ == nullptr) {
+    const record_stream_settings settings{device_.settings.ring_bytes, deadline};
+    if (const device_code code = record_stream::open(settings, &records_, why);
+        code != device_code::ok) {
+      return code;
+    }
+  }
+  if (collector_ != nullptr) return device_code::ok;
+  return collector::open(device_.settings.ring_bytes, deadline, &collector_, why);
+}
+
+device_code plan_runner::copy_sections(std::span<const device_section> sections,
+                                       device_error* why) noexcept {
+  layout room;
+  std::size_t places[plan_section_count];
+  for (std::uint32_t i = 0; i < plan_section_count; ++i) {
+    places[i] = room.add<std::byte>(sections[i].bytes);
+  }
+  host_bytes_.assign(room.bytes(), std::byte{0});
+  SHEAF_CUDA_TRY(device_, why, sections_block_.allocate(room.bytes()));
+  host_sections_.clear();
+  device_section on_device[plan_section_count];
+  for (std::uint32_t i = 0; i < plan_section_count; ++i) {
+    if (sections[i].bytes != 0) {
+      std::memcpy(host_bytes_.data() + places[i], sections[i].data, sections[i].bytes);
+    }
+    host_sections_.push_back({host_bytes_.data() + places[i], sections[i].bytes});
+    on_device[i] = {sections_block_.data() + places[i], sections[i].bytes};
+  }
+  host_plan_ = device_plan_at(host_sections_.data());
+  view_.plan = device_plan_at(on_device);
+  SHEAF_CUDA_TRY(device_, why,
+                 cudaMemcpyAsync(sections_block_.data(), host_bytes_.data(), room.bytes(),
+                                 cudaMemcpyHostToDevice, device_.stream));
+  return wait(device_, "the copy of a plan", why);
+}
+
+device_code plan_runner::find_kernels(device_error* why) noexcept {
+  int processors = 0;
+  SHEAF_CUDA_TRY(device_, why,
+                 cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount,
+                                        static_cast<int>(device_.settings.index)));
+  const unsigned most = static_cast<unsigned>(processors) * blocks_per_multiprocessor;
+  launches_.clear();
+  for (std::uint32_t i = 0; i < host_plan_.header->batch_count; ++i) {
+    const device_batch& batch = host_plan_.batches[i];
+    const batch_kernel kernel = kernel_of(batch.kind, batch.semiring, batch.type);
+    if (kernel == nullptr) {
+      return tell(why, device_code::unsupported, "no kernel for operator kind %u",
+                  static_cast<unsigned>(batch.kind));
+    }
+    const std::uint64_t threads = unit_count(batch.page, batch.count) * unit_lanes;
+    const unsigned most_of_full =
+        static_cast<unsigned>(processors) * full_blocks_per_multiprocessor;
+    launches_.push_back({kernel, i, blocks_for(threads, most), blocks_for(threads, most_of_full),
+                         find_full_batch(host_plan_, i),
+                         full_kernel_of(batch.semiring, batch.type)});
+  }
+  std::vector<const void*> kernels{reinterpret_cast<const void*>(&push_sources),
+                                   reinterpret_cast<const void*>(&reset_marks)};
+  for (const launch& each : launches_) {
+    kernels.push_back(reinterpret_cast<const void*>(each.kernel));
+  }
+  return load_kernels(device_, kernels, why);
+}
+
+device_code plan_runner::make_pages(device_error* why) noexcept {
+  const device_plan_header& header = *host_plan_.header;
+  std::uint64_t bytes = 0;
+  for (unsigned i = 0; i < page_class_count; ++i) {
+    bytes += header.pages_of_class[i] << (line_shift + i);
+  }
+  if (bytes > device_.settings.memory_bytes_max) {
+    return tell(why, device_code::out_of_memory, "pages of %llu bytes, the limit is %llu",
+                static_cast<unsigned long long>(bytes),
+                static_cast<unsigned long long>(device_.settings.memory_bytes_max));
+  }
+  for (unsigned i = 0; i < page_class_count; ++i) {
+    const std::size_t size = header.pages_of_class[i] << (line_shift + i);
+    page_blocks_[i].release();
+    if (size == 0) continue;
+    SHEAF_CUDA_TRY(device_, why, page_blocks_[i].allocate(size));
+    SHEAF_CUDA_TRY(device_, why, cudaMemsetAsync(page_blocks_[i].data(), 0, size, device_.stream));
+    view_.state.pages.base[i] = page_blocks_[i].data();
+  }
+  return device_code::ok;
+}
+
+device_code plan_runner::make_state(device_error* why) noexcept {
+  const device_plan_header& header = *host_plan_.header;
+  const std::uint32_t slots = header.slot_count;
+  classes_.resize(slots);
+  std::vector<std::uint32_t> frames(slots), observed((slots + 31) / 32, 0);
+  std::uint32_t next[page_class_count] = {};
+  source_slots_ = header.source_page_count;
+  for (std::uint32_t slot = 0; slot < slots; ++slot) {
+    const device_slot& known = host_plan_.slots[slot];
+    classes_[slot] =
+        known.producer < header.source_count
+            ? page_class{host_plan_.source_pages[known.producer]}
+            : host_plan_
+                  .operations[host_plan_.nodes[known.producer - header.source_count].operation]
+                  .page;
+    frames[slot] = next[static_cast<unsigned>(classes_[slot])]++;
+    observed[slot / 32] |= std::uint32_t{known.is_observed} << (slot % 32);
+  }
+  const auto listed = host_sections_[static_cast<std::uint32_t>(plan_section::batch_slots)].bytes;
+  layout room;
+  const std::size_t todo = room.add<line_mask>(slots), changed = room.add<line_mask>(slots),
+                    unnoted = room.add<line_mask>(slots), list = room.add<std::byte>(listed),
+                    count = room.add<std::uint32_t>(header.batch_count),
+                    pulled = room.add<std::uint32_t>(header.level_count);
+  const std::size_t zeros = room.bytes();
+  const std::size_t frame = room.add<std::uint32_t>(slots), kind = room.add<page_class>(slots),
+                    seen = room.add<std::uint32_t>(observed.size());
+  SHEAF_CUDA_TRY(device_, why, state_block_.allocate(room.bytes()));
+  std::byte* const at = state_block_.data();
+  SHEAF_CUDA_TRY(device_, why, cudaMemsetAsync(at, 0, zeros, device_.stream));
+  SHEAF_CUDA_TRY(device_, why,
+                 cudaMemcpyAsync(at + frame, frames.data(), slots * sizeof(frames[0]),
+                                 cudaMemcpyHostToDevice, device_.stream));
+  SHEAF_CUDA_TRY(
+      device_, why,
+      cudaMemcpyAsync(at + kind, classes_.data(), slots, cudaMemcpyHostToDevice, device_.stream));
+  SHEAF_CUDA_TRY(device_, why,
+                 cudaMemcpyAsync(at + seen, observed.data(), observed.size() * sizeof(observed[0]),
+                                 cudaMemcpyHostToDevice, device_.stream));
+  run_state& state = view_.state;
+  state.pages.frames = reinterpret_cast<std::uint32_t*>(at + frame);
+  state.todo = reinterpret_cast<line_mask*>(at + todo);
+  state.changed = reinterpret_cast<line_mask*>(at + changed);
+  state.list = reinterpret_cast<std::uint32_t*>(at + list);
+  state.count = reinterpret_cast<std::uint32_t*>(at + count);
+  state.pulled = reinterpret_cast<std::uint32_t*>(at + pulled);
+  classes_on_device_ = reinterpret_cast<page_class*>(at + kind);
+  observed_ = reinterpret_cast<std::uint32_t*>(at + seen);
+  unnoted_ = reinterpret_cast<line_mask*>(at + unnoted);
+  return wait(device_, "the state of a plan", why);
+}
+
+device_code plan_runner::find_columns_of_plan(device_error* why) noexcept {
+  int shared = 0;
+  SHEAF_CUDA_TRY(device_, why,
+                 cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin,
+                                        static_cast<int>(device_.settings.index)));
+  columns_ = find_columns(host_plan_, static_cast<std::uint32_t>(shared));
+  if (!columns_) return device_code::ok;
+  column_kernel_ = column_kernel_of(host_plan_.batches[0].semiring, host_plan_.batches[0].type);
+  const void* const kernel = reinterpret_cast<const void*>(column_kernel_);
+  SHEAF_CUDA_TRY(device_, why,
+                 cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                      static_cast<int>(column_shared_bytes(*columns_))));
+  return load_kernels(device_, {&kernel, 1}, why);
+}
+
+cudaError_t plan_runner::launch_columns() noexcept {
+  const unsigned blocks = static_cast<unsigned>(bytes_of(columns_->page) / column_bytes);
+  column_kernel_<<<blocks, column_threads, column_shared_bytes(*columns_), device_.stream>>>(
+      view_, *columns_);
+  return cudaGetLastError();
+}
+
+run_way plan_runner::choose(level_pull after_sources) const noexcept {
+  if (columns_ && after_sources == level_pull::full) return run_way::column;
+  return device_.settings.executor == device_executor::stream ? run_way::stream : run_way::graph;
+}
+
+cudaError_t plan_runner::launch_levels(bool is_full) noexcept {
+  push_sources<<<blocks_for(source_slots_, 1024), block_threads, 0, device_.stream>>>(
+      view_, source_slots_, params_);
+  for (const launch& each : launches_) {
+    if (is_full && each.full) {
+      each.kernel_of_full<<<each.full_blocks, full_threads, 0, device_.stream>>>(view_, *each.full);
+      continue;
+    }
+    const unsigned blocks = is_full ? each.full_blocks : each.blocks;
+    each.kernel<<<blocks, block_threads, 0, device_.stream>>>(view_, each.batch);
+  }
+  return cudaGetLastError();
+}
+cudaError_t plan_runner::launch_reset() noexcept {
+  const std::uint32_t longest = std::max(source_slots_, host_plan_.header->batch_count);
+  reset_marks<<<blocks_for(longest, 1024), block_threads, 0, device_.stream>>>(view_,
+                                                                               source_slots_);
+  return cudaGetLastError();
+}
+
+device_code plan_runner::capture(bool is_full, cudaGraphExec_t* into, device_error* why) noexcept {
+  cudaGraph_t graph = nullptr;
+  SHEAF_CUDA_TRY(device_, why,
+                 cudaStreamBeginCapture(device_.stream, cudaStreamCaptureModeThreadLocal));
+  const cudaError_t launched = launch_levels(is_full);
+  SHEAF_CUDA_TRY(device_, why, cudaStreamEndCapture(device_.stream, &graph));
+  SHEAF_CUDA_TRY(device_, why, launched);
+  const cudaError_t made = cudaGraphInstantiate(into, graph, 0);
+  static_cast<void>(cudaGraphDestroy(graph));
+  SHEAF_CUDA_TRY(device_, why, made);
+  SHEAF_CUDA_TRY(device_, why, cudaGraphUpload(*into, device_.stream));
+  ++figures_.graph_captures;
+  return wait(device_, "a graph", why);
+}
+
+device_code plan_runner::run_levels(run_way way, device_error* why) noexcept {
+  const bool is_full = static_cast<level_pull>(*params_) == level_pull::full;
+  switch (way) {
+    case run_way::column:
+      SHEAF_CUDA_TRY(device_, why, launch_columns());
+      ++figures_.launches;
+      return device_code::ok;
+    case run_way::graph:
+      SHEAF_CUDA_TRY(device_, why, cudaGraphLaunch(is_full ? full_graph_ : graph_, device_.stream));
+      ++figures_.launches;
+      return device_code::ok;
+    case run_way::stream: break;
+  }
+  SHEAF_CUDA_TRY(device_, why, launch_levels(is_full));
+  figures_.launches += launches_.size() + 1;
+  return device_code::ok;
+}
+
+device_code plan_runner::forget_changes(device_error* why) noexcept {
+  SHEAF_CUDA_TRY(
+      device_, why,
+      cudaMemsetAsync(view_.state.changed, 0, host_plan_.header->slot_count * sizeof(line_mask),
+                      device_.stream));
+  SHEAF_CUDA_TRY(device_, why, launch_reset());
+  return device_code::ok;
+}
+
+device_code plan_runner::write(const device_record& what, device_error* why) {
+  const slot_classes slots{classes_.data(), host_plan_.header->slot_count};
+  const device_scatter target{view_.state.pages, unnoted_, true};
+  const device_code code = records_->write(what, slots, target, device_.stream, why);
+  return code;
+}
+
+device_code plan_runner::commit(const device_record& what, device_record& changed,
+                                device_error* why) {
+  const slot_classes slots{classes_.data(), host_plan_.header->slot_count};
+  const device_scatter target{view_.state.pages, view_.state.changed, true};
+  const std::uint64_t bytes = records_->bytes_in();
+  if (const device_code code = records_->write(what, slots, target, device_.stream, why);
+      code != device_code::ok) {
+    return code;
+  }
+  const level_pull how = pull_after_sources(host_plan_, what.page_count, what.line_count);
+  *params_ = static_cast<std::uint32_t>(how);
+  if (begun_ != nullptr) SHEAF_CUDA_TRY(device_, why, cudaEventRecord(begun_, device_.stream));
+  if (const device_code code = run_levels(choose(how), why); code != device_code::ok) return code;
+  if (ended_ != nullptr) SHEAF_CUDA_TRY(device_, why, cudaEventRecord(ended_, device_.stream));
+  if (const device_code code = gather(changed, why); code != device_code::ok) return code;
+  if (ended_ != nullptr) {
+    float milliseconds = 0;
+    SHEAF_CUDA_TRY(device_, why, cudaEventElapsedTime(&milliseconds, begun_, ended_));
+    figures_.device_microseconds = milliseconds * 1e3;
+  }
+  ++figures_.commits;
+  figures_.bytes_in += records_->bytes_in() - bytes;
+  return device_code::ok;
+}
+
+/// Brings what changed to the host, in as many parts as it takes.
+device_code plan_runner::gather(device_record& changed, device_error* why) {
+  collect_request request{};
+  request.pages = view_.state.pages;
+  request.changed = view_.state.changed;
+  request.classes = classes_on_device_;
+  request.observed = observed_;
+  request.first_slot = source_slots_;
+  request.count = host_plan_.header->slot_count - source_slots_;
+  SHEAF_CUDA_TRY(device_, why, launch_reset());
+  pages_out_.clear();
+  lines_out_.clear();
+  changed = {};
+  if (request.count == 0) return wait(device_, "a commit", why);
+  for (;;) {
+    device_record part{};
+    collector::rest left{};
+    if (const device_code code = collector_->start(request, device_.stream, why);
+        code != device_code::ok) {
+      return code;
+    }
+    if (const device_code code = collector_->finish(&part, &left, why); code != device_code::ok) {
+      return code;
+    }
+    figures_.bytes_out += part.page_count * sizeof(line_record) + part.line_count * line_size;
+    figures_.lines_changed += part.line_count;
+    const bool is_all = left.pages == 0 && left.lines == 0;
+    if (is_all && pages_out_.empty()) {
+      changed = part;
+      return device_code::ok;
+    }
+    pages_out_.insert(pages_out_.end(), part.pages, part.pages + part.page_count);
+    lines_out_.insert(lines_out_.end(), part.lines,
+                      part.lines + std::size_t{part.line_count} * line_size);
+    if (is_all) break;
+  }
+  changed = {pages_out_.data(), lines_out_.data(), static_cast<std::uint32_t>(pages_out_.size()),
+             static_cast<std::uint32_t>(lines_out_.size() / line_size)};
+  return device_code::ok;
+}
+
+device_code plan_runner::recompute(device_error* why) {
+  *params_ = static_cast<std::uint32_t>(level_pull::full);
+  if (const device_code code = run_levels(run_way::stream, why); code != device_code::ok) {
+    return code;
+  }
+  if (const device_code code = forget_changes(why); code != device_code::ok) return code;
+  return wait(device_, "a recompute", why);
+}
+
+device_code plan_runner::read(std::span<const std::uint32_t> slots, std::byte* into,
+                              device_error* why) {
+  std::vector<std::uint32_t> frames(classes_.size());
+  std::uint32_t next[page_class_count] = {};
+  for (std::size_t i = 0; i < classes_.size(); ++i) {
+    frames[i] = next[static_cast<unsigned>(classes_[i])]++;
+  }
+  for (const std::uint32_t slot : slots) {
+    if (slot >= classes_.size()) {
+      return tell(why, device_code::invalid, "slot %u of %zu", slot, classes_.size());
+    }
+    const unsigned which = static_cast<unsigned>(classes_[slot]);
+    const std::size_t size = line_size << which;
+    const std::byte* from = page_blocks_[which].data() + std::size_t{frames[slot]} * size;
+    SHEAF_CUDA_TRY(device_, why,
+                   cudaMemcpyAsync(into, from, size, cudaMemcpyDeviceToHost, device_.stream));
+    into += size;
+  }
+  return wait(device_, "a read", why);
+}
+
+}  // namespace sheaf::inline v0

@@ -1,0 +1,113 @@
+/// \file
+/// A plan on a device: its arrays, its pages, and the ways of running a commit over them.
+///
+/// Ways
+///   stream  a launch a batch, level by level.
+///   graph   the same launches, captured once when the plan is loaded and launched whole. Kernels
+///           find what is to do in device memory, so another frontier needs no other graph.
+///   column  where every level is one batch of page-sized combines over the level before it: a
+///           block owns 32 bytes of every page through all levels (column.cuh).
+///
+/// Invariants
+///  1. Between commits `todo`, `changed`, `count` and `pulled` are zero.
+///  2. A commit allocates nothing on the device.
+///
+/// Thread safety: one thread at a time. Cost of loading: O(plan + pages).
+#pragma once
+
+#include <vector>
+
+#include "cuda/device.hpp"
+#include "cuda/page/collect.hpp"
+#include "cuda/page/record_stream.hpp"
+#include "cuda/propagate/batches.hpp"
+#include "cuda/propagate/column.hpp"
+#include "cuda/propagate/full_combine.hpp"
+
+namespace sheaf::inline v0 {
+
+/// Bytes of the device, given back at the end.
+class device_block {
+ public:
+  device_block() = default;
+  ~device_block() { release(); }
+  device_block(const device_block&) = delete;
+  device_block& operator=(const device_block&) = delete;
+
+  cudaError_t allocate(std::size_t bytes) noexcept;
+  void release() noexcept;
+  [[nodiscard]] std::byte* data() const noexcept { return data_; }
+
+ private:
+  std::byte* data_ = nullptr;
+};
+
+/// How the levels of a commit are run.
+enum class run_way : std::uint8_t { stream, graph, column };
+
+class plan_runner final : public device_runner {
+ public:
+  explicit plan_runner(device_context& device) : device_(device) {}
+  ~plan_runner() override;
+
+  device_code load_plan(std::span<const device_section> sections, device_error* why) override;
+  device_code write(const device_record& what, device_error* why) override;
+  device_code commit(const device_record& what, device_record& changed, device_error* why) override;
+  device_code recompute(device_error* why) override;
+  device_code read(std::span<const std::uint32_t> slots, std::byte* into,
+                   device_error* why) override;
+  void figures(device_figures& into) const override { into = figures_; }
+
+ private:
+  struct launch {
+    batch_kernel kernel;
+    std::uint32_t batch;
+    unsigned blocks, full_blocks;
+    std::optional<full_batch> full;  ///< where all runs, by a kernel of its own
+    full_kernel kernel_of_full;
+  };
+  device_code copy_sections(std::span<const device_section> sections, device_error* why) noexcept;
+  device_code make_pages(device_error* why) noexcept;
+  device_code make_state(device_error* why) noexcept;
+  device_code find_kernels(device_error* why) noexcept;
+  device_code open_ports(device_error* why) noexcept;
+  device_code capture(bool is_full, cudaGraphExec_t* into, device_error* why) noexcept;
+  /// `is_full`: of a commit of all sources.
+  cudaError_t launch_levels(bool is_full) noexcept;
+  cudaError_t launch_reset() noexcept;
+  /// Puts the levels on the stream; sources are marked already.
+  device_code run_levels(run_way way, device_error* why) noexcept;
+  /// Forgets what changed, without bringing it to the host.
+  device_code forget_changes(device_error* why) noexcept;
+  device_code gather(device_record& changed, device_error* why);
+  void drop_graph() noexcept;
+  device_code find_columns_of_plan(device_error* why) noexcept;
+  cudaError_t launch_columns() noexcept;
+  /// The fastest way for a commit of so much of the sources.
+  [[nodiscard]] run_way choose(level_pull after_sources) const noexcept;
+
+  device_context& device_;
+  std::vector<std::byte> host_bytes_;  ///< the sections, kept for their tables
+  std::vector<device_section> host_sections_;
+  device_plan host_plan_{};
+  std::vector<page_class> classes_;  ///< by slot
+  run_view view_{};
+  device_block sections_block_, state_block_, page_blocks_[page_class_count];
+  page_class* classes_on_device_ = nullptr;
+  line_mask* unnoted_ = nullptr;  ///< what `write` notes, which nobody wants
+  std::uint32_t* observed_ = nullptr;
+  std::uint32_t source_slots_ = 0;
+  std::vector<launch> launches_;
+  record_stream* records_ = nullptr;
+  collector* collector_ = nullptr;
+  std::optional<column_levels> columns_;
+  column_kernel column_kernel_ = nullptr;
+  cudaGraphExec_t graph_ = nullptr, full_graph_ = nullptr;
+  std::uint32_t* params_ = nullptr;                ///< pinned; what a graph is told
+  cudaEvent_t begun_ = nullptr, ended_ = nullptr;  ///< of the levels, where they are timed
+  std::vector<line_record> pages_out_;
+  std::vector<std::byte> lines_out_;
+  device_figures figures_{};
+};
+
+}  // namespace sheaf::inline v0
