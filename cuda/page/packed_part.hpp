@@ -12,8 +12,8 @@
 /// is smaller.
 ///
 /// Invariants
-///  1. `part-slots-rise`: the slots of a part rise strictly, so no line is in it twice and lines
-///     may be written in any order.
+///  1. `part-lines-once`: no line is in a part twice, so lines may be written in any order. A host
+///     keeps it by slots that rise strictly, which `check_record` checks.
 ///  2. `part-lines-counted`: page p's lines begin at `first_line` of it, which is the sum of the
 ///     line counts before it.
 ///
@@ -193,13 +193,13 @@ class part_encoder {
   void note_page(std::uint32_t slot, page_class size, line_mask lines,
                  const std::uint64_t* byte_masks) noexcept {
     const auto count = line_count(lines);
-    const auto size_bits = static_cast<std::uint32_t>(size) & 7u;
+    const auto size_bits = static_cast<std::uint32_t>(size);
     if (has_masks_ && byte_masks != nullptr) {
       std::memcpy(base_ + masks_at_ + std::size_t{line_count_} * sizeof(std::uint64_t), byte_masks,
                   count * sizeof(std::uint64_t));
     }
     if (form_ == part_form::by_page) {
-      const packed_page page{slot, line_count_ & part_lines_max, size_bits, lines};
+      const packed_page page{slot, line_count_ & part_lines_max, size_bits & 7u, lines};
       std::memcpy(base_ + places_at_ + std::size_t{page_count_} * sizeof(page), &page,
                   sizeof(page));
       for (auto tile = static_cast<std::uint32_t>(tile_count(line_count_));
@@ -210,7 +210,7 @@ class part_encoder {
     } else {
       std::byte* to = base_ + places_at_ + std::size_t{line_count_} * sizeof(packed_line);
       for_each_line(lines, [&](unsigned line) {
-        const packed_line place{slot, line & 63u, size_bits, 0};
+        const packed_line place{slot, line & 63u, size_bits & 7u, 0};
         std::memcpy(to, &place, sizeof(place));
         to += sizeof(place);
       });

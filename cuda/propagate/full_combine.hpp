@@ -3,8 +3,8 @@
 /// a wide level of a layered graph mostly is. A kernel of its own, with nothing between the slots
 /// of the operands and their bytes.
 ///
-/// Cost: per sixteen bytes of the result five frame numbers (cached), four loads and a store; blocks
-/// go slice by slice, so DRAM sees each page about once.
+/// Cost: per sixteen bytes of the result five frame numbers (cached), four loads and a store;
+/// blocks go slice by slice, so DRAM sees each page about once.
 #pragma once
 
 #include <optional>

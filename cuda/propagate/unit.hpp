@@ -199,7 +199,8 @@ inline constexpr unsigned full_lanes = full_lines * line_lanes_of_unit;
   return (slices * full_lanes + unit_lanes - 1) / unit_lanes;
 }
 
-/// One lane of a unit where all runs: two slices a unit, nothing is compared, all counts as changed.
+/// One lane of a unit where all runs: two slices a unit; nothing is compared, all counts as
+/// changed.
 template <class Body, element T>
 SHEAF_HD void full_lane(const device_plan& plan, const run_state& state, const device_batch& batch,
                         const batch_run& run, std::uint64_t unit, unsigned lane) noexcept {

@@ -76,7 +76,7 @@ struct device_slot {
 /// A node that reads a producer, with what marking it takes.
 struct device_child {
   std::uint32_t node : 31;
-  std::uint32_t is_uniform : 1;  ///< page p of the producer reaches page p of the node, line by line
+  std::uint32_t is_uniform : 1;  ///< page p of the producer reaches page p of the node
   std::uint32_t slot;            ///< of the node's first page
   std::uint32_t batch;
   std::uint32_t list_begin;      ///< of that batch
