@@ -168,6 +168,10 @@ device_code plan_runner::find_kernels(device_error* why) noexcept {
   SHEAF_CUDA_TRY(device_, why,
                  cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount,
                                         static_cast<int>(device_.settings.index)));
+  int cache = 0;
+  SHEAF_CUDA_TRY(device_, why,
+                 cudaDeviceGetAttribute(&cache, cudaDevAttrL2CacheSize,
+                                        static_cast<int>(device_.settings.index)));
   const unsigned most = static_cast<unsigned>(processors) * blocks_per_multiprocessor;
   launches_.clear();
   for (std::uint32_t i = 0; i < host_plan_.header->batch_count; ++i) {
@@ -181,7 +185,7 @@ device_code plan_runner::find_kernels(device_error* why) noexcept {
     const unsigned most_of_full =
         static_cast<unsigned>(processors) * full_blocks_per_multiprocessor;
     launches_.push_back({kernel, i, blocks_for(threads, most), blocks_for(threads, most_of_full),
-                         find_full_batch(host_plan_, i),
+                         find_full_batch(host_plan_, i, static_cast<std::uint64_t>(cache) / 5 * 2),
                          full_kernel_of(batch.semiring, batch.type)});
   }
   std::vector<const void*> kernels{reinterpret_cast<const void*>(&push_sources),
@@ -298,7 +302,8 @@ cudaError_t plan_runner::launch_levels(bool is_full) noexcept {
       view_, source_slots_, params_);
   for (const launch& each : launches_) {
     if (is_full && each.full) {
-      each.kernel_of_full<<<each.full_blocks, full_threads, 0, device_.stream>>>(view_, *each.full);
+      each.kernel_of_full<<<each.full->blocks, full_threads, 0, device_.stream>>>(view_,
+                                                                                  *each.full);
       continue;
     }
     const unsigned blocks = is_full ? each.full_blocks : each.blocks;
