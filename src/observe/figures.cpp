@@ -101,7 +101,8 @@ std::string to_json(const work_counters& work) {
 std::string to_json(const engine_stats& stats) {
   json_object out;
   add_members(out, stats_figures, stats);
-  out.text("isa", stats.isa).text("device", stats.device);
+  out.text("isa", stats.isa);
+  if (!stats.device.empty()) out.text("device", stats.device);
   return out.raw("work", to_json(stats.work)).done();
 }
 

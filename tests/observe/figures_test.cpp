@@ -16,6 +16,7 @@
 namespace {
 
 using namespace sheaf;  // NOLINT: tests of one library
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -125,12 +126,20 @@ TEST(Figures, TheJsonHasEveryFigureInOrderWithItsExactValue) {
   EXPECT_EQ(to_json(work), expected + "}");
 }
 
+TEST(Figures, WhatIsSaidOfADeviceIsTheLastLineAndInTheJson) {
+  engine_stats stats = distinct_stats(23);
+  EXPECT_EQ(to_text(stats).find("device:"), std::string::npos);
+  stats.device = "no plugin, for a reason that is long";
+  EXPECT_THAT(to_text(stats), EndsWith("\ndevice: no plugin, for a reason that is long\n"));
+  EXPECT_THAT(to_json(stats),
+              HasSubstr("\"device\": \"no plugin, for a reason that is long\", \"work\""));
+}
+
 TEST(Figures, TheJsonOfAnEngineHoldsItsTextAndItsWork) {
   const engine_stats stats = distinct_stats(19);
   const std::string json = to_json(stats);
   EXPECT_THAT(json, StartsWith("{\"epoch\": 1019, \"commits\": 1038, "));
-  EXPECT_THAT(json, HasSubstr("\"isa\": \"avx2\", \"device\": \"\", \"work\": " +
-                              to_json(stats.work) + "}"));
+  EXPECT_THAT(json, HasSubstr("\"isa\": \"avx2\", \"work\": " + to_json(stats.work) + "}"));
   for (const auto& at : stats_figures) {
     EXPECT_THAT(json, HasSubstr("\"" + std::string(at.name) +
                                 "\": " + std::to_string(at.of(stats))));
