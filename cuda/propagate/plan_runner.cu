@@ -105,6 +105,9 @@ device_code plan_runner::load_plan(std::span<const device_section> sections, dev
     return tell(why, device_code::invalid, "a plan of %zu sections, %u are known", sections.size(),
                 plan_section_count);
   }
+  if (device_.settings.is_checked) {
+    return tell(why, device_code::unsupported, "plans do not run on checked pages yet");
+  }
   drop_graph();
   if (const device_code code = open_ports(why); code != device_code::ok) return code;
   if (const device_code code = copy_sections(sections, why); code != device_code::ok) return code;

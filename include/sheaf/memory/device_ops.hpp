@@ -85,9 +85,10 @@ struct device_figures {
   std::uint64_t commits;
   std::uint64_t launches;
   std::uint64_t graph_captures;
-  std::uint64_t allocations_on_commit;  ///< of device memory; 0 unless an arena grew
+  std::uint64_t allocations_on_commit;  ///< of device memory; not counted in this version: 0
   std::uint64_t bytes_in, bytes_out;
-  std::uint64_t lines_computed, lines_changed;
+  std::uint64_t lines_computed;  ///< not counted in this version: 0
+  std::uint64_t lines_changed;
   double device_microseconds;  ///< of the levels of the last commit, by the device's clock
 };
 
