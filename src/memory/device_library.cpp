@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <forward_list>
 #include <new>
 #include <system_error>
+#include <utility>
 
-#include <sheaf/base/assert.hpp>
+#include <sheaf/base/mutex.hpp>
 
 namespace sheaf::inline v0 {
 
@@ -45,6 +47,15 @@ result<const device_ops*> table_of(void* handle, const std::string& path) noexce
   return table;
 }
 
+/// A place for `plugin` that nothing destroys: see the rules in the public header. The places stay
+/// reachable, so that a leak checker has nothing to say of them.
+const opened_plugin& keep(opened_plugin plugin) {
+  static mutex guard;
+  static auto& kept = *new std::forward_list<opened_plugin>;
+  const mutex_lock lock(guard);
+  return kept.emplace_front(std::move(plugin));
+}
+
 result<device_library> open_file(const std::string& path) {
   // Local: the runtime inside the plugin must not answer for a host's own.
   void* const handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -58,8 +69,7 @@ result<device_library> open_file(const std::string& path) {
     ::dlclose(handle);
     return table.error();
   }
-  // Kept for ever, with its handle: see the rules in the public header.
-  return opened_plugin::library_of(*new opened_plugin{*table, path});
+  return opened_plugin::library_of(keep({*table, path}));
 }
 
 bool has_folder(const std::string& path) noexcept { return path.find('/') != std::string::npos; }
