@@ -1,5 +1,6 @@
 /// \file
-/// A plan on a device: its arrays, its pages, and the ways of running a commit over them.
+/// A plan on a device: the kernels of its batches, and the ways of running a commit over them. What
+/// it holds there is `plan_memory`'s.
 ///
 /// Ways
 ///   stream  a launch a batch, level by level.
@@ -23,31 +24,16 @@
 #include "cuda/propagate/batches.hpp"
 #include "cuda/propagate/column.hpp"
 #include "cuda/propagate/full_combine.hpp"
+#include "cuda/propagate/plan_memory.hpp"
 
 namespace sheaf::inline v0 {
-
-/// Bytes of the device, given back at the end.
-class device_block {
- public:
-  device_block() = default;
-  ~device_block() { release(); }
-  device_block(const device_block&) = delete;
-  device_block& operator=(const device_block&) = delete;
-
-  cudaError_t allocate(std::size_t bytes) noexcept;
-  void release() noexcept;
-  [[nodiscard]] std::byte* data() const noexcept { return data_; }
-
- private:
-  std::byte* data_ = nullptr;
-};
 
 /// How the levels of a commit are run.
 enum class run_way : std::uint8_t { stream, graph, column };
 
 class plan_runner final : public device_runner {
  public:
-  explicit plan_runner(device_context& device) : device_(device) {}
+  explicit plan_runner(device_context& device) : device_(device), memory_(device) {}
   ~plan_runner() override;
 
   device_code load_plan(std::span<const device_section> sections, device_error* why) override;
@@ -55,7 +41,9 @@ class plan_runner final : public device_runner {
   device_code commit(const device_record& what, device_record& changed, device_error* why) override;
   device_code recompute(device_error* why) override;
   device_code read(std::span<const std::uint32_t> slots, std::byte* into,
-                   device_error* why) override;
+                   device_error* why) override {
+    return memory_.read(slots, into, why);
+  }
   void figures(device_figures& into) const override { into = figures_; }
 
  private:
@@ -66,9 +54,6 @@ class plan_runner final : public device_runner {
     std::optional<full_batch> full;  ///< where all runs, by a kernel of its own
     full_kernel kernel_of_full;
   };
-  device_code copy_sections(std::span<const device_section> sections, device_error* why) noexcept;
-  device_code make_pages(device_error* why) noexcept;
-  device_code make_state(device_error* why) noexcept;
   device_code find_kernels(device_error* why) noexcept;
   device_code open_ports(device_error* why) noexcept;
   device_code capture(bool is_full, cudaGraphExec_t* into, device_error* why) noexcept;
@@ -87,15 +72,9 @@ class plan_runner final : public device_runner {
   [[nodiscard]] run_way choose(level_pull after_sources) const noexcept;
 
   device_context& device_;
-  std::vector<std::byte> host_bytes_;  ///< the sections, kept for their tables
-  std::vector<device_section> host_sections_;
-  device_plan host_plan_{};
-  std::vector<page_class> classes_;  ///< by slot
-  run_view view_{};
-  device_block sections_block_, state_block_, page_blocks_[page_class_count];
-  page_class* classes_on_device_ = nullptr;
-  line_mask* unnoted_ = nullptr;  ///< what `write` notes, which nobody wants
-  std::uint32_t* observed_ = nullptr;
+  plan_memory memory_;
+  const device_plan& host_plan_ = memory_.plan();
+  const run_view& view_ = memory_.view();
   std::uint32_t source_slots_ = 0;
   std::vector<launch> launches_;
   record_stream* records_ = nullptr;
