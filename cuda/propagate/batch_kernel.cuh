@@ -8,10 +8,32 @@
 
 #include "cuda/propagate/batches.hpp"
 #include "cuda/propagate/bodies.hpp"
+#include "cuda/propagate/marked_part.hpp"
 
 namespace sheaf::inline v0 {
 
 inline constexpr unsigned batch_threads = 256;
+
+/// A warp's share of a batch of marked pages.
+template <class Body, class T>
+__device__ void run_marked(const device_plan& plan, const run_state& state,
+                           const device_batch& batch, const batch_run& run, std::uint64_t unit,
+                           std::uint64_t step, unsigned lane) {
+  const unsigned shift = parts_shift_of(batch.page, run.count, step);
+  const std::uint64_t units = std::uint64_t{run.count} << shift;
+  for (; unit < units; unit += step) {
+    const marked_part part = part_of(plan, state, batch, run, unit, shift);
+    if (part.asked == 0) continue;
+    const plan_node& node = node_of_slot(plan, part.slot);
+    const element_source from{plan, state, node, plan.operations[node.operation]};
+    line_mask changed = 0;
+    for (line_mask left = part.asked; left != 0; left = without_first(left)) {
+      const bool is_new = run_marked_lane<Body, T>(from, part, left, lane);
+      changed |= differing_lines(left, __ballot_sync(~0u, is_new));
+    }
+    end_part(plan, state, run, part, changed, lane);
+  }
+}
 
 template <class Body, class T>
 __global__ void __launch_bounds__(batch_threads)
@@ -28,6 +50,10 @@ __global__ void __launch_bounds__(batch_threads)
   if (run.how == level_pull::full) {
     const std::uint64_t units = full_unit_count(batch.page, run.count);
     for (; unit < units; unit += step) full_lane<Body, T>(plan, state, batch, run, unit, lane);
+    return;
+  }
+  if (run.how == level_pull::marked && lines_in(batch.page) >= unit_lines) {
+    run_marked<Body, T>(plan, state, batch, run, unit, step, lane);
     return;
   }
   const std::uint64_t units = unit_count(batch.page, run.count);

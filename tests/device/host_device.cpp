@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cuda/propagate/bodies.hpp"
+#include "cuda/propagate/marked_part.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -157,6 +158,32 @@ device_code write_lines(device_context& device, const device_record& what, bool 
   return device_code::ok;
 }
 
+/// As many as spread a few marked pages over several parts, and many over one.
+constexpr std::uint64_t warps_of_host = 64;
+
+template <class Body, element T>
+void run_marked_parts(device_context& device, const device_batch& batch, const batch_run& run) {
+  const unsigned shift = parts_shift_of(batch.page, run.count, warps_of_host);
+  for (std::uint64_t unit = 0; unit < std::uint64_t{run.count} << shift; ++unit) {
+    const marked_part part = part_of(device.plan, device.state, batch, run, unit, shift);
+    if (part.asked == 0) continue;
+    const plan_node& node = node_of_slot(device.plan, part.slot);
+    const element_source from{device.plan, device.state, node,
+                              device.plan.operations[node.operation]};
+    line_mask changed = 0;
+    for (line_mask left = part.asked; left != 0; left = without_first(left)) {
+      std::uint32_t differs = 0;
+      for (unsigned lane = 0; lane < unit_lanes; ++lane) {
+        differs |= std::uint32_t{run_marked_lane<Body, T>(from, part, left, lane)} << lane;
+      }
+      changed |= differing_lines(left, differs);
+    }
+    for (unsigned lane = 0; lane < unit_lanes; ++lane) {
+      end_part(device.plan, device.state, run, part, changed, lane);
+    }
+  }
+}
+
 template <class Body, element T>
 void run_units(device_context& device, const device_batch& batch, const batch_run& run) {
   if (run.how == level_pull::full) {
@@ -165,6 +192,10 @@ void run_units(device_context& device, const device_batch& batch, const batch_ru
         full_lane<Body, T>(device.plan, device.state, batch, run, unit, lane);
       }
     }
+    return;
+  }
+  if (run.how == level_pull::marked && lines_in(batch.page) >= unit_lines) {
+    run_marked_parts<Body, T>(device, batch, run);
     return;
   }
   const std::uint64_t units = unit_count(batch.page, run.count);
