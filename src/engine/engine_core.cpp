@@ -1,6 +1,7 @@
 #include "engine/engine_core.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <new>
 #include <thread>
 
@@ -25,6 +26,11 @@ status check_options(const engine_options& options) {
     return make_status(status_code::invalid_argument, subsystem::engine,
                        "more threads than an engine can use", "%u, the limit is 1024",
                        options.threads);
+  }
+  if (!(options.device_deadline_seconds > 0) || std::isinf(options.device_deadline_seconds)) {
+    return make_status(status_code::invalid_argument, subsystem::engine,
+                       "device_deadline_seconds is not a time", "%g",
+                       options.device_deadline_seconds);
   }
   return {};
 }
@@ -263,6 +269,7 @@ engine_stats engine_core::stats() {
   out.open_forks = open_forks_.load(std::memory_order_relaxed);  // figures for people
   out.fork_bytes = fork_bytes_.load(std::memory_order_relaxed);
   out.isa = sheaf::name_of(set_);
+  out.degraded = device_.link != nullptr && device_.link->state() == device_state::lost ? 1 : 0;
   out.device = device_.link != nullptr ? device_.link->words() : device_.why_none;
   out.threads = options_.threads;
   out.work = total_;

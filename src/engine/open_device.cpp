@@ -17,6 +17,7 @@ opened_device open_with(const device_ops& ops, const engine_options& options, de
   settings.executor = how;
   settings.index = options.device_index;
   settings.memory_bytes_max = options.device_bytes_max;
+  settings.deadline_seconds = options.device_deadline_seconds;
   auto link = device_link::open(
       ops, settings, options.device == device::automatic && how == device_executor::automatic);
   if (!link) return {nullptr, link.error().message()};

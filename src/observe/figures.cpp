@@ -16,10 +16,10 @@ namespace {
                                 suspended_commits, history_waits, callback_failures,
                                 failed_commits, arrays, nodes, levels, page_nodes, frame_bytes,
                                 history_bytes, spare_bytes, scheduling_bytes, open_snapshots,
-                                open_forks, fork_bytes, snapshot_waits, isa, device, threads,
-                                work] = stats;
+                                open_forks, fork_bytes, snapshot_waits, degraded, isa, device,
+                                threads, work] = stats;
 }
-constexpr std::size_t stats_members = 26;
+constexpr std::size_t stats_members = 27;
 constexpr std::size_t stats_members_without_row = 3;  // isa, device, work
 static_assert(std::size(stats_figures) == stats_members - stats_members_without_row,
               "sheaf: a member of engine_stats has no row in stats_figures, or has two");

@@ -35,6 +35,9 @@ struct engine_options {
   sheaf::device device = sheaf::device::cpu;
   unsigned device_index = 0;
   std::size_t device_bytes_max = std::size_t{1} << 40;       ///< of the device's memory
+  /// A commit that a device has not done in this time makes it lost for this engine and is done
+  /// here, as all after it. Finite and positive; anything else is `invalid_argument`.
+  double device_deadline_seconds = 10;
   std::size_t memory_bytes_max = std::size_t{1} << 40;       ///< over all frames
   std::size_t history_bytes_max = std::size_t{1} << 36;      ///< over frames only snapshots need
   /// How long a commit whose old versions do not fit `history_bytes_max` waits for snapshots to be
@@ -83,6 +86,7 @@ struct engine_stats {
   std::uint32_t open_forks = 0;
   std::uint64_t fork_bytes = 0;         ///< of `frame_bytes`, frames of forks and their snapshots
   std::uint64_t snapshot_waits = 0;     ///< snapshots that waited for a commit in flight
+  std::uint32_t degraded = 0;           ///< 1: the device was lost, what ran there runs here
   std::string isa;
   std::string device;                   ///< the name of the one in use, or why none is
   unsigned threads = 1;
