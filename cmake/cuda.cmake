@@ -196,12 +196,7 @@ function(sheaf_add_cuda_test name)
   add_test(NAME ${name} COMMAND ${name} ${arg_ARGS})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
                                           SKIP_RETURN_CODE 77)
-  foreach(label IN LISTS arg_LABELS)
-    if(NOT TARGET sheaf_tests_${label})
-      add_custom_target(sheaf_tests_${label})
-    endif()
-    add_dependencies(sheaf_tests_${label} ${name})
-  endforeach()
+  sheaf_label_target(${name} ${arg_LABELS})
   sheaf_gpu_program(${name} test TIMEOUT ${arg_TIMEOUT} ARGS ${arg_ARGS} SANITIZE ${arg_SANITIZE}
                     SANITIZE_ARGS ${arg_SANITIZE_ARGS})
 endfunction()

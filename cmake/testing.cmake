@@ -1,5 +1,15 @@
 # How tests and benchmarks are declared.
 
+# Every label has a target, sheaf_tests_LABEL, that builds its tests.
+function(sheaf_label_target target)
+  foreach(label IN LISTS ARGN)
+    if(NOT TARGET sheaf_tests_${label})
+      add_custom_target(sheaf_tests_${label})
+    endif()
+    add_dependencies(sheaf_tests_${label} ${target})
+  endforeach()
+endfunction()
+
 # sheaf_add_test(NAME SOURCES a.cpp... [LABELS fast unit] [LIBRARIES ...] [TIMEOUT seconds]): a
 # GoogleTest executable; each of its tests becomes one ctest. Default labels: fast unit. A test with
 # the label gpu is run on a GPU machine, too (cmake/gpu_check.sh), and is told where the plugin is.
@@ -39,12 +49,7 @@ if(@name@_TESTS)
 endif()
 ]] @ONLY)
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${properties}")
-  foreach(label IN LISTS arg_LABELS)
-    if(NOT TARGET sheaf_tests_${label})
-      add_custom_target(sheaf_tests_${label})
-    endif()
-    add_dependencies(sheaf_tests_${label} ${name})
-  endforeach()
+  sheaf_label_target(${name} ${arg_LABELS})
 endfunction()
 
 # sheaf_add_benchmark(NAME SOURCES a.cpp... [LIBRARIES ...]): a Google Benchmark executable.

@@ -29,7 +29,7 @@ class writes {
       if (is_one && i != chosen) continue;
       if (kind == write_kind::all || kind == write_kind::one_source) add_run(i, 0, length, random);
       else if (kind == write_kind::half) add_run(i, length / 4, (length + 1) / 2, random);
-      else for (unsigned n = is_one ? 1 : 5; n != 0; --n) add_run(i, random.below(length), 1, random);
+      else add_elements(i, is_one ? 1 : 5, random);
     }
     indices_.resize(kind == write_kind::all || kind == write_kind::half ? graph.at.size() : 1);
     first_index_ = random.below(graph.at.size() - indices_.size() + 1);
@@ -51,6 +51,11 @@ class writes {
     run made{source, first, std::vector<T>(count)};
     for (T& each : made.values) each = random.value<T>();
     runs_.push_back(std::move(made));
+  }
+  void add_elements(std::uint64_t source, unsigned count, dice& random) {
+    for (; count != 0; --count) {
+      add_run(source, random.below(graph_.sources[source].size()), 1, random);
+    }
   }
   const conformance_graph<T>& graph_;
   std::vector<run> runs_;

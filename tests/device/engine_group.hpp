@@ -1,7 +1,7 @@
 /// \file
-/// Engines over one model that are given the same commits and have to hold the same bits: promise P1
-/// across backends. What goes wrong is told in words, so that programs without GoogleTest use it,
-/// too.
+/// Engines over one model that are given the same commits and have to hold the same bits: promise
+/// P1 across backends. What goes wrong is told in words, so that programs without GoogleTest use
+/// it, too.
 ///
 /// Thread safety: one thread; `add` sets SHEAF_FORCE_BACKEND while it opens an engine.
 #pragma once

@@ -51,7 +51,7 @@ device_code load_watched(device_context* device, const device_section* sections,
   if (watching.before_load != nullptr) watching.before_load();
   if (watching.enforces_memory && page_bytes_of(sections) > memory_bytes_max) {
     why->code = device_code::out_of_memory;
-    std::snprintf(why->text, sizeof why->text, "past the limit");
+    std::snprintf(why->text, sizeof why->text, "past the limit of the test");
     return why->code;
   }
   const device_code code = inner->load_plan(device, sections, count, why);

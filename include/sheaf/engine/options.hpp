@@ -86,7 +86,7 @@ struct engine_stats {
   std::uint32_t open_forks = 0;
   std::uint64_t fork_bytes = 0;         ///< of `frame_bytes`, frames of forks and their snapshots
   std::uint64_t snapshot_waits = 0;     ///< snapshots that waited for a commit in flight
-  std::uint32_t degraded = 0;           ///< 1: the device was lost, what ran there runs here
+  std::uint32_t degraded = 0;           ///< devices lost: what ran there runs here
   std::string isa;
   std::string device;                   ///< the name of the one in use, or why none is
   unsigned threads = 1;

@@ -168,8 +168,8 @@ inline constexpr figure<engine_stats> stats_figures[] = {
                    "of the frames, those of forks"),
     detail::counted("snapshot_waits", "snapshots", &engine_stats::snapshot_waits,
                     "that waited for a commit in flight"),
-    detail::gauged("degraded", "", &engine_stats::degraded,
-                   "1: the device was lost, what ran there runs here"),
+    detail::gauged("degraded", "devices", &engine_stats::degraded,
+                   "lost: what ran there runs here"),
     detail::gauged("threads", "threads", &engine_stats::threads,
                    "a propagation may use, the caller's counted"),
 };
