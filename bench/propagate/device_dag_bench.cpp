@@ -23,6 +23,7 @@ using namespace sheaf;
 constexpr unsigned levels = 10;
 constexpr unsigned fan_in = 4;
 constexpr unsigned page_floats = 1024;
+constexpr unsigned chain_floats = 1u << 20;
 
 struct dag {
   std::shared_ptr<const plan> graph;
@@ -58,6 +59,28 @@ dag make_dag(std::uint32_t width, bool random) {
   const std::vector<std::uint8_t> observed(width * (levels + 1), 0);
   auto sections = device_sections::of(**compiled, observed);
   return {*compiled, std::move(*sections), width};
+}
+
+/// Ten arrays, each the sum of the one before it and of the first.
+dag make_chain(bool is_observed) {
+  model declared;
+  const auto first = declared.source<float>("", chain_floats, {.page = page_class::b4k});
+  array<float> last = first;
+  for (unsigned l = 0; l < levels; ++l) {
+    const array<float> both[] = {last, first};
+    last =
+        declared.derive("", combine(semiring_id::sum_product, std::span<const array<float>>(both)),
+                        {.page = page_class::b4k});
+  }
+  auto compiled = declared.compile();
+  if (!compiled) {
+    std::printf("WRONG: %s\n", compiled.error().message().c_str());
+    std::exit(1);
+  }
+  std::vector<std::uint8_t> observed(levels + 1, 0);
+  observed.back() = is_observed;
+  auto sections = device_sections::of(**compiled, observed);
+  return {*compiled, std::move(*sections), chain_floats / page_floats};
 }
 
 struct timing {
@@ -180,6 +203,20 @@ void run_width(const device_ops& ops, std::uint32_t width) {
   }
 }
 
+/// One line through ten arrays, from the call to the result in host memory.
+void run_chain(const device_ops& ops) {
+  for (const device_executor how : {device_executor::graph, device_executor::stream}) {
+    const char* way = how == device_executor::graph ? "graph" : "stream";
+    const dag of = make_chain(true);
+    bench on(ops, how);
+    on.load(of);
+    const timing one = on.run({{100, 0, 1}}, 400);
+    verify(on, of, "chain");
+    std::printf("figure: chain_10_%s_one_line %.1f us_gpu\n", way, one.gpu);
+    std::printf("figure: chain_10_%s_one_line_wall %.1f us\n", way, one.wall);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -199,6 +236,7 @@ int main(int argc, char** argv) {
   std::vector<std::uint32_t> widths{100, 1000, 10'000, 100'000};
   if (argc > 1) widths.clear();
   for (int i = 1; i < argc; ++i) widths.push_back(static_cast<std::uint32_t>(std::atoi(argv[i])));
+  run_chain(*ops);
   for (const std::uint32_t width : widths) run_width(*ops, width);
   return 0;
 }

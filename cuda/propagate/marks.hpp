@@ -243,6 +243,22 @@ SHEAF_HD_CALLED void mark_operand(const mark_target& to, const plan_operand& ope
   }
 }
 
+/// Marks what `changed` lines of the page `at` reach in one of its readers.
+SHEAF_HD void push_to_child(const device_plan& plan, const run_state& state, const device_slot& at,
+                            const device_child& child, line_mask changed) noexcept {
+  if (child.is_uniform != 0) {
+    mark(state, child.batch, child.list_begin, child.slot + at.page, changed);
+    return;
+  }
+  const plan_node& node = plan.nodes[child.node];
+  const plan_operation& op = plan.operations[node.operation];
+  const mark_target to{plan, state, child, op};
+  for (std::uint32_t k = 0; k < op.operand_count; ++k) {
+    const plan_operand& operand = plan.details[plan.operands[node.operand_begin + k]];
+    if (operand.producer == at.producer) mark_operand(to, operand, k, at.page, changed);
+  }
+}
+
 /// Marks what `changed` lines of `slot` reach. The work is shared out: this is part `part` of
 /// `parts`.
 SHEAF_HD_CALLED void push(const device_plan& plan, const run_state& state, std::uint32_t slot,
@@ -250,18 +266,7 @@ SHEAF_HD_CALLED void push(const device_plan& plan, const run_state& state, std::
   const device_slot at = plan.slots[slot];
   const std::uint32_t last = plan.child_begin[at.producer + 1];
   for (std::uint32_t i = plan.child_begin[at.producer] + part; i < last; i += parts) {
-    const device_child child = plan.children[i];
-    if (child.is_uniform != 0) {
-      mark(state, child.batch, child.list_begin, child.slot + at.page, changed);
-      continue;
-    }
-    const plan_node& node = plan.nodes[child.node];
-    const plan_operation& op = plan.operations[node.operation];
-    const mark_target to{plan, state, child, op};
-    for (std::uint32_t k = 0; k < op.operand_count; ++k) {
-      const plan_operand& operand = plan.details[plan.operands[node.operand_begin + k]];
-      if (operand.producer == at.producer) mark_operand(to, operand, k, at.page, changed);
-    }
+    push_to_child(plan, state, at, plan.children[i], changed);
   }
 }
 

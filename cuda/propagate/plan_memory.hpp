@@ -54,6 +54,8 @@ class plan_memory {
     return host_plan_.header->source_page_count;
   }
   [[nodiscard]] std::span<const page_class> classes() const noexcept { return classes_; }
+  /// By slot: the frames its pages lie in.
+  [[nodiscard]] std::span<const std::uint32_t> frames() const noexcept { return frames_; }
   [[nodiscard]] const page_class* classes_on_device() const noexcept { return classes_on_device_; }
   /// On the device: a bit a slot.
   [[nodiscard]] const std::uint32_t* observed() const noexcept { return observed_; }

@@ -92,6 +92,7 @@ device_code plan_runner::load_plan(std::span<const device_section> sections, dev
   if (const device_code code = find_kernels(why); code != device_code::ok) return code;
   if (const device_code code = find_columns_of_plan(why); code != device_code::ok) return code;
   if (const device_code code = memory_.make_pages(why); code != device_code::ok) return code;
+  if (const device_code code = small_.load(memory_, why); code != device_code::ok) return code;
   if (const device_code code = capture(false, &graph_, why); code != device_code::ok) return code;
   return capture(true, &full_graph_, why);
 }
@@ -247,32 +248,76 @@ device_code plan_runner::write(const device_record& what, device_error* why) {
   return code;
 }
 
-device_code plan_runner::commit(const device_record& what, device_record& changed,
-                                device_error* why) {
-  const slot_classes slots{memory_.classes().data(), memory_.slot_count()};
-  const device_scatter target{view_.state.pages, view_.state.changed, true};
-  const std::uint64_t bytes = records_->bytes_in();
-  if (const device_code code = records_->write(what, slots, target, device_.stream, why);
-      code != device_code::ok) {
-    return code;
-  }
-  const level_pull how = pull_after_sources(host_plan_, what.page_count, what.line_count);
-  *params_ = static_cast<std::uint32_t>(how);
+device_code plan_runner::begin_timing(device_error* why) noexcept {
   if (begun_ != nullptr) SHEAF_CUDA_TRY(device_, why, cudaEventRecord(begun_, device_.stream));
-  if (const device_code code = run_levels(choose(how), why); code != device_code::ok) return code;
-  if (ended_ != nullptr) SHEAF_CUDA_TRY(device_, why, cudaEventRecord(ended_, device_.stream));
-  if (const device_code code = gather(changed, why); code != device_code::ok) return code;
-  if (ended_ != nullptr) {
-    float milliseconds = 0;
-    SHEAF_CUDA_TRY(device_, why, cudaEventElapsedTime(&milliseconds, begun_, ended_));
-    figures_.device_microseconds = milliseconds * 1e3;
-  }
-  ++figures_.commits;
-  figures_.bytes_in += records_->bytes_in() - bytes;
+  return device_code::ok;
+}
+device_code plan_runner::end_timing(device_error* why) noexcept {
+  if (ended_ == nullptr) return device_code::ok;
+  float milliseconds = 0;
+  SHEAF_CUDA_TRY(device_, why, cudaEventSynchronize(ended_));
+  SHEAF_CUDA_TRY(device_, why, cudaEventElapsedTime(&milliseconds, begun_, ended_));
+  figures_.device_microseconds = milliseconds * 1e3;
   return device_code::ok;
 }
 
-/// Brings what changed to the host, in as many parts as it takes.
+/// Runs all levels; sources are written and noted.
+device_code plan_runner::propagate(level_pull how, device_error* why) {
+  *params_ = static_cast<std::uint32_t>(how);
+  if (const device_code code = run_levels(choose(how), why); code != device_code::ok) return code;
+  if (ended_ != nullptr) SHEAF_CUDA_TRY(device_, why, cudaEventRecord(ended_, device_.stream));
+  return device_code::ok;
+}
+
+device_code plan_runner::commit_small(const device_record& what, device_record& changed,
+                                      device_error* why) {
+  bool is_finished = false;
+  if (const device_code code = begin_timing(why); code != device_code::ok) return code;
+  if (const device_code code = small_.run(what, ended_, changed, is_finished, why);
+      code != device_code::ok) {
+    return code;
+  }
+  ++figures_.launches;
+  figures_.bytes_in += std::uint64_t{what.line_count} * line_size;
+  figures_.bytes_out +=
+      changed.page_count * sizeof(line_record) + std::uint64_t{changed.line_count} * line_size;
+  figures_.lines_changed += changed.line_count;
+  if (is_finished) return device_code::ok;
+  pages_out_.assign(changed.pages, changed.pages + changed.page_count);
+  lines_out_.assign(changed.lines, changed.lines + std::size_t{changed.line_count} * line_size);
+  if (const device_code code = propagate(level_pull::marked, why); code != device_code::ok) {
+    return code;
+  }
+  return gather(changed, why);
+}
+
+device_code plan_runner::commit(const device_record& what, device_record& changed,
+                                device_error* why) {
+  pages_out_.clear();
+  lines_out_.clear();
+  if (device_.settings.executor != device_executor::stream && small_.wants(what)) {
+    if (const device_code code = commit_small(what, changed, why); code != device_code::ok) {
+      return code;
+    }
+  } else {
+    const slot_classes slots{memory_.classes().data(), memory_.slot_count()};
+    const device_scatter target{view_.state.pages, view_.state.changed, true};
+    const std::uint64_t bytes = records_->bytes_in();
+    if (const device_code code = records_->write(what, slots, target, device_.stream, why);
+        code != device_code::ok) {
+      return code;
+    }
+    figures_.bytes_in += records_->bytes_in() - bytes;
+    if (const device_code code = begin_timing(why); code != device_code::ok) return code;
+    const level_pull how = pull_after_sources(host_plan_, what.page_count, what.line_count);
+    if (const device_code code = propagate(how, why); code != device_code::ok) return code;
+    if (const device_code code = gather(changed, why); code != device_code::ok) return code;
+  }
+  ++figures_.commits;
+  return end_timing(why);
+}
+
+/// In as many parts as it takes.
 device_code plan_runner::gather(device_record& changed, device_error* why) {
   collect_request request{};
   request.pages = view_.state.pages;
@@ -282,8 +327,6 @@ device_code plan_runner::gather(device_record& changed, device_error* why) {
   request.first_slot = source_slots_;
   request.count = host_plan_.header->slot_count - source_slots_;
   SHEAF_CUDA_TRY(device_, why, launch_reset());
-  pages_out_.clear();
-  lines_out_.clear();
   changed = {};
   if (request.count == 0) return wait(device_, "a commit", why);
   for (;;) {

@@ -25,6 +25,7 @@
 #include "cuda/propagate/column.hpp"
 #include "cuda/propagate/full_combine.hpp"
 #include "cuda/propagate/plan_memory.hpp"
+#include "cuda/propagate/small_runner.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -33,7 +34,7 @@ enum class run_way : std::uint8_t { stream, graph, column };
 
 class plan_runner final : public device_runner {
  public:
-  explicit plan_runner(device_context& device) : device_(device), memory_(device) {}
+  explicit plan_runner(device_context& device) : device_(device), memory_(device), small_(device) {}
   ~plan_runner() override;
 
   device_code load_plan(std::span<const device_section> sections, device_error* why) override;
@@ -64,7 +65,12 @@ class plan_runner final : public device_runner {
   device_code run_levels(run_way way, device_error* why) noexcept;
   /// Forgets what changed, without bringing it to the host.
   device_code forget_changes(device_error* why) noexcept;
+  device_code propagate(level_pull how, device_error* why);
+  device_code commit_small(const device_record& what, device_record& changed, device_error* why);
+  /// Brings what changed to the host, behind `pages_out_` and `lines_out_`.
   device_code gather(device_record& changed, device_error* why);
+  device_code begin_timing(device_error* why) noexcept;
+  device_code end_timing(device_error* why) noexcept;
   void drop_graph() noexcept;
   device_code find_columns_of_plan(device_error* why) noexcept;
   cudaError_t launch_columns() noexcept;
@@ -73,6 +79,7 @@ class plan_runner final : public device_runner {
 
   device_context& device_;
   plan_memory memory_;
+  small_runner small_;
   const device_plan& host_plan_ = memory_.plan();
   const run_view& view_ = memory_.view();
   std::uint32_t source_slots_ = 0;
