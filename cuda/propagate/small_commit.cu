@@ -1,9 +1,12 @@
 #include "cuda/propagate/small_commit.hpp"
 
+#include <cstddef>
+
 #include <cuda/atomic>
 
 #include "cuda/page/scatter_bodies.hpp"
 #include "cuda/propagate/bodies.hpp"
+#include "cuda/propagate/marked_part.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -14,25 +17,36 @@ constexpr unsigned block_warps = block_threads / unit_lanes;
 constexpr unsigned place_count = 1024;  ///< of the table of marks
 constexpr unsigned marks_max = 768;     ///< beyond it a frontier is no longer small
 constexpr unsigned probes_max = 64;
-constexpr unsigned work_max = 1024;  ///< eights of lines of one level
 constexpr std::uint32_t no_slot = 0xffff'ffffu;
 constexpr std::uint32_t no_level = 0xffff'ffffu;
 
 /// In shared memory.
 struct block_state {
   slot_card cards[place_count];
-  unsigned long long masks[place_count];
+  uint2 masks[place_count];          ///< low and high half: shared memory has no atomic on 64 bits
   std::uint32_t slots[place_count];  ///< of a mark; no_slot: the place is free
-  std::uint32_t is_done[place_count];
-  std::uint32_t work[work_max];  ///< place | number of the eight << 16
-  std::uint32_t work_count;
+  std::uint32_t is_listed[place_count];
+  /// Places of a level's marks, for this level and the next; a third so that one can be emptied.
+  std::uint16_t lists[3][marks_max];
+  std::uint32_t counts[3];
   std::uint32_t mark_count;
-  std::uint32_t level;  ///< the least one that is marked
+  std::uint32_t far_count;      ///< marks of levels behind the next one, not listed yet
+  std::uint32_t far_level;      ///< the least of them
+  std::uint32_t foreign_level;  ///< the least one with a mark that is not for this kernel
   std::uint32_t must_stop;
   std::uint32_t must_collect;  ///< something found no room in pinned memory
   std::uint32_t pages, lines;  ///< sent
-  unsigned long long claimed;  ///< pages << 32 | lines
+  std::uint32_t claimed;       ///< pages << line_bits | lines
 };
+constexpr unsigned line_bits = 19;
+/// Records beyond which the next level is not begun, so that `claimed` holds what one more may add.
+constexpr std::uint32_t pages_sent_max = 1024;
+static_assert((pages_sent_max + marks_max * unit_lines) >> (32 - line_bits) == 0);
+static_assert((pages_sent_max + marks_max * unit_lines) * unit_lines >> line_bits == 0);
+
+__device__ __forceinline__ line_mask mask_of(const uint2& halves) {
+  return std::uint64_t{halves.y} << 32 | halves.x;
+}
 
 struct card_words {
   uint4 words[4];
@@ -47,6 +61,16 @@ __device__ __forceinline__ void put_card(slot_card& to, const card_words& card) 
   for (unsigned i = 0; i < 4; ++i) at[i] = card.words[i];
 }
 
+/// The level, out of the words.
+__device__ __forceinline__ std::uint32_t level_of(const card_words& card) {
+  static_assert(offsetof(slot_card, level) == 32);
+  return card.words[2].x & 0xffffu;
+}
+__device__ __forceinline__ card_body body_of(const card_words& card) {
+  static_assert(offsetof(slot_card, body) == 34);
+  return static_cast<card_body>(card.words[2].x >> 16 & 0xffu);
+}
+
 __device__ __forceinline__ std::byte* page_of(const small_commit& all, const slot_card& card,
                                               std::uint32_t frame) {
   const auto size = static_cast<unsigned>(card.size);
@@ -54,23 +78,43 @@ __device__ __forceinline__ std::byte* page_of(const small_commit& all, const slo
 }
 
 /// Marks for the kernels of batches; the block stops before the next level.
-__device__ void mark_outside(const small_commit& all, block_state& block, std::uint32_t batch,
-                             std::uint32_t slot, line_mask mask) {
+__device__ __noinline__ void mark_outside(const small_commit& all, block_state& block,
+                                          std::uint32_t batch, std::uint32_t slot, line_mask mask) {
   mark(all.view.state, batch, all.view.plan.batches[batch].begin, slot, mask);
   block.must_stop = 1;
 }
 
-/// Marks lines of `slot`, whose card is `card`.
-__device__ void mark_here(const small_commit& all, block_state& block, std::uint32_t slot,
-                          line_mask mask, const card_words& card) {
+/// Puts place `at` on the list of level `next`, or says that it waits.
+__device__ __forceinline__ void list_mark(block_state& block, unsigned at, std::uint32_t level,
+                                          std::uint32_t next) {
+  if (level == next) {
+    const unsigned list = next % 3;
+    block.lists[list][atomicAdd(&block.counts[list], 1)] = static_cast<std::uint16_t>(at);
+    block.is_listed[at] = 1;
+    return;
+  }
+  atomicAdd(&block.far_count, 1);
+  atomicMin(&block.far_level, level);
+}
+
+/// Marks lines of `slot`, whose card is `card`. `next`: the level behind the one that runs.
+__device__ __forceinline__ void mark_here(const small_commit& all, block_state& block,
+                                          std::uint32_t slot, line_mask mask,
+                                          const card_words& card, std::uint32_t next) {
   unsigned at = slot * 0x9E37'79B1u >> 22;
   for (unsigned probe = 0; probe < probes_max; ++probe, at = (at + 1) % place_count) {
     const std::uint32_t found = atomicCAS(&block.slots[at], no_slot, slot);
     if (found != no_slot && found != slot) continue;
-    atomicOr(&block.masks[at], static_cast<unsigned long long>(mask));
+    const auto low = static_cast<std::uint32_t>(mask),
+               high = static_cast<std::uint32_t>(mask >> 32);
+    if (low != 0) atomicOr(&block.masks[at].x, low);
+    if (high != 0) atomicOr(&block.masks[at].y, high);
     if (found == slot) return;
     put_card(block.cards[at], card);
-    if (atomicAdd(&block.mark_count, 1) >= marks_max) block.must_stop = 1;
+    const std::uint32_t level = level_of(card);
+    if (body_of(card) == card_body::elsewhere) atomicMin(&block.foreign_level, level);
+    if (atomicAdd(&block.mark_count, 1) < marks_max) list_mark(block, at, level, next);
+    else block.must_stop = 1;  // not listed: handed on
     return;
   }
   slot_card copied;
@@ -80,11 +124,12 @@ __device__ void mark_here(const small_commit& all, block_state& block, std::uint
 
 /// Marks what the changed lines of a page reach. All lanes; `ahead`: of lanes below the number of
 /// children the card of that child.
-__device__ void push_here(const small_commit& all, block_state& block, std::uint32_t slot,
-                          const slot_card& card, line_mask changed, const card_words& ahead,
-                          unsigned lane) {
+__device__ __forceinline__ void push_here(const small_commit& all, block_state& block,
+                                          std::uint32_t slot, const slot_card& card,
+                                          line_mask changed, const card_words& ahead,
+                                          std::uint32_t next, unsigned lane) {
   if (card.child_count != many_children) {
-    if (lane < card.child_count) mark_here(all, block, card.children[lane], changed, ahead);
+    if (lane < card.child_count) mark_here(all, block, card.children[lane], changed, ahead, next);
     return;
   }
   const device_plan& plan = all.view.plan;
@@ -94,7 +139,7 @@ __device__ void push_here(const small_commit& all, block_state& block, std::uint
     const device_child child = plan.children[i];
     if (child.is_uniform != 0) {
       const std::uint32_t reader = child.slot + card.page;
-      mark_here(all, block, reader, changed, read_card(all.cards + reader));
+      mark_here(all, block, reader, changed, read_card(all.cards + reader), next);
       continue;
     }
     push_to_child(plan, all.view.state, plan.slots[slot], child, changed);
@@ -137,24 +182,27 @@ __device__ __forceinline__ void visit_ring_here(semiring_id id, Visitor&& visito
   }
 }
 
-/// Sixteen bytes of a page, settled: those of `quad_of_page`.
+/// Sixteen bytes of a page, settled: those of `quad_of_page`, of a card that is `direct`.
 template <element T>
-__device__ quad compute_as(const small_commit& all, const slot_card& card, const quad* values,
-                           unsigned quad_of_page) {
-  const std::uint32_t own = quad_of_page * elements_of<T>::count;
-  elements_of<T> made;
-  if (card.body == card_body::direct) {
-    visit_ring_here<T>(card.semiring, [&]<class S>() {
-      made = as_elements<T>(fold_direct<S, T>(values, card.operand_count));
-    });
-    return settled<T>(made, own, card.elements);
-  }
+__device__ __forceinline__ quad direct_as(const slot_card& card, const quad* values,
+                                          unsigned quad_of_page) {
+  quad made{};
+  visit_ring_here<T>(card.semiring,
+                     [&]<class S>() { made = fold_direct<S, T>(values, card.operand_count); });
+  return settled<T>(as_elements<T>(made), quad_of_page * elements_of<T>::count, card.elements);
+}
+/// The same of any other card.
+template <element T>
+__device__ __noinline__ quad other_as(const small_commit& all, const slot_card& card,
+                                      unsigned quad_of_page) {
   const device_plan& plan = all.view.plan;
   const plan_node& node = plan.nodes[card.node];
   const element_source from{plan, all.view.state, node, plan.operations[node.operation]};
+  const std::uint32_t own = quad_of_page * elements_of<T>::count;
   const std::uint64_t first =
       (std::uint64_t{card.page} << (line_shift + static_cast<unsigned>(card.size))) / sizeof(T) +
       own;
+  elements_of<T> made;
   if (card.body == card_body::program) {
     made = program_quads::make<T>(from, first);
   } else {
@@ -163,30 +211,36 @@ __device__ quad compute_as(const small_commit& all, const slot_card& card, const
   }
   return settled<T>(made, own, card.elements);
 }
-__device__ quad compute(const small_commit& all, const slot_card& card, const quad* values,
-                        unsigned quad_of_page) {
+__device__ __forceinline__ quad compute(const small_commit& all, const slot_card& card,
+                                        const quad* values, unsigned quad_of_page) {
+  const bool is_direct = card.body == card_body::direct;
   switch (card.type) {
-    case dtype::f32: return compute_as<float>(all, card, values, quad_of_page);
-    case dtype::f64: return compute_as<double>(all, card, values, quad_of_page);
-    case dtype::i32: return compute_as<std::int32_t>(all, card, values, quad_of_page);
-    case dtype::i64: return compute_as<std::int64_t>(all, card, values, quad_of_page);
-    case dtype::u8: return compute_as<std::uint8_t>(all, card, values, quad_of_page);
-    case dtype::u32: return compute_as<std::uint32_t>(all, card, values, quad_of_page);
-    case dtype::u64: return compute_as<std::uint64_t>(all, card, values, quad_of_page);
+#define SHEAF_TYPE(NAME, TYPE)                                     \
+  case dtype::NAME:                                                \
+    return is_direct ? direct_as<TYPE>(card, values, quad_of_page) \
+                     : other_as<TYPE>(all, card, quad_of_page)
+    SHEAF_TYPE(f32, float);
+    SHEAF_TYPE(f64, double);
+    SHEAF_TYPE(i32, std::int32_t);
+    SHEAF_TYPE(i64, std::int64_t);
+    SHEAF_TYPE(u8, std::uint8_t);
+    SHEAF_TYPE(u32, std::uint32_t);
+    SHEAF_TYPE(u64, std::uint64_t);
+#undef SHEAF_TYPE
   }
   return {};
 }
 
 /// Sends changed lines of `slot` to the host, or leaves them to the collector.
-__device__ void send(const small_commit& all, block_state& block, std::uint32_t slot,
-                     const slot_card& card, line_mask changed, line_mask own_line,
-                     const quad& value, unsigned lane) {
-  unsigned long long at = 0;
+__device__ __forceinline__ void send(const small_commit& all, block_state& block,
+                                     std::uint32_t slot, const slot_card& card, line_mask changed,
+                                     line_mask own_line, const quad& value, unsigned lane) {
+  std::uint32_t at = 0;
   const unsigned lines = card.is_observed != 0 ? set_bits(changed) : 0;
-  if (lane == 0) at = atomicAdd(&block.claimed, 1ull << 32 | lines);
+  if (lane == 0) at = atomicAdd(&block.claimed, 1u << line_bits | lines);
   at = __shfl_sync(~0u, at, 0);
-  const auto page = static_cast<std::uint32_t>(at >> 32);
-  const auto line = static_cast<std::uint32_t>(at);
+  const std::uint32_t page = at >> line_bits;
+  const std::uint32_t line = at & ((1u << line_bits) - 1);
   if (page >= all.space.page_capacity || line + lines > all.space.line_capacity) {
     if (lane == 0) {
       or_into(&all.view.state.changed[slot], changed);
@@ -205,19 +259,22 @@ __device__ void send(const small_commit& all, block_state& block, std::uint32_t 
   to[lane % line_lanes_of_unit] = value;
 }
 
-/// A warp takes eight lines of a marked page.
-__device__ void run_eight(const small_commit& all, block_state& block, std::uint32_t work,
-                          unsigned lane) {
-  const unsigned place = work & 0xffffu;
+/// Number `rank` of the lines in `asked`, which has as many: mostly one of the first.
+__device__ __forceinline__ unsigned find_line(line_mask asked, unsigned rank) {
+  if (rank >= unit_lines) return line_of_rank(asked, rank);
+  for (; rank != 0; --rank) asked &= asked - 1;
+  return number_of(asked & (~asked + 1));
+}
+
+/// A warp takes eight lines of a marked page, four lanes each.
+__device__ __forceinline__ void run_eight(const small_commit& all, block_state& block,
+                                          unsigned place, unsigned line, bool is_any,
+                                          std::uint32_t level, unsigned lane) {
   const slot_card& card = block.cards[place];
-  const line_mask asked = block.masks[place];
-  const unsigned rank = (work >> 16) * unit_lines + lane / line_lanes_of_unit;
-  const bool is_any = rank < set_bits(asked);
   card_words ahead{};
   if (card.child_count != many_children && lane < card.child_count) {
     ahead = read_card(all.cards + card.children[lane]);
   }
-  const unsigned line = is_any ? line_of_rank(asked, rank) : 0;
   const unsigned quad_of_page = line * line_lanes_of_unit + lane % line_lanes_of_unit;
   bool differs = false;
   quad kept{};
@@ -246,8 +303,21 @@ __device__ void run_eight(const small_commit& all, block_state& block, std::uint
   const line_mask changed = std::uint64_t{__reduce_or_sync(~0u, static_cast<unsigned>(mine >> 32))}
                                 << 32 |
                             __reduce_or_sync(~0u, static_cast<unsigned>(mine));
-  push_here(all, block, block.slots[place], card, changed, ahead, lane);
+  push_here(all, block, block.slots[place], card, changed, ahead, level + 1, lane);
   send(all, block, block.slots[place], card, changed, own_line, kept, lane);
+}
+
+/// A warp takes eights number `part`, `part + step`, ... of the lines of a marked page.
+__device__ __forceinline__ void run_place(const small_commit& all, block_state& block,
+                                          unsigned place, unsigned part, unsigned step,
+                                          std::uint32_t level, unsigned lane) {
+  const line_mask asked = mask_of(block.masks[place]);
+  const unsigned count = set_bits(asked);
+  for (unsigned first = part * unit_lines; first < count; first += step * unit_lines) {
+    const unsigned rank = first + lane / line_lanes_of_unit;
+    const bool is_any = rank < count;
+    run_eight(all, block, place, is_any ? find_line(asked, rank) : 0, is_any, level, lane);
+  }
 }
 
 /// A warp writes a page of the record.
@@ -268,19 +338,21 @@ __device__ void write_page(const small_commit& all, block_state& block, unsigned
     const unsigned q = lane % line_lanes_of_unit;
     page[line * line_lanes_of_unit + q] = from[(record.reserved + rank) * line_lanes_of_unit + q];
   }
-  push_here(all, block, record.slot, card, record.lines, ahead, lane);
+  push_here(all, block, record.slot, card, record.lines, ahead, 1, lane);
 }
 
-__device__ void clear_block(block_state& block) {
+__device__ __forceinline__ void clear_block(block_state& block) {
   for (unsigned i = threadIdx.x; i < place_count; i += block_threads) {
     block.slots[i] = no_slot;
-    block.masks[i] = 0;
-    block.is_done[i] = 0;
+    block.masks[i] = {0, 0};
+    block.is_listed[i] = 0;
   }
   if (threadIdx.x != 0) return;
-  block.work_count = 0;
+  for (std::uint32_t& count : block.counts) count = 0;
   block.mark_count = 0;
-  block.level = no_level;
+  block.far_count = 0;
+  block.far_level = no_level;
+  block.foreign_level = no_level;
   block.must_stop = 0;
   block.must_collect = 0;
   block.pages = 0;
@@ -288,49 +360,66 @@ __device__ void clear_block(block_state& block) {
   block.claimed = 0;
 }
 
-/// The least marked level, to all threads.
-__device__ std::uint32_t find_level(block_state& block) {
-  std::uint32_t least = no_level;
-  for (unsigned i = threadIdx.x; i < place_count; i += block_threads) {
-    if (block.slots[i] != no_slot && block.is_done[i] == 0) {
-      least = min(least, std::uint32_t{block.cards[i].level});
-    }
-  }
-  least = __reduce_min_sync(~0u, least);
-  if (threadIdx.x % unit_lanes == 0 && least != no_level) atomicMin(&block.level, least);
+/// Lists the marks of `level` that waited. All threads; the lists that are not in use are empty.
+__device__ __noinline__ void list_far(block_state& block, std::uint32_t level, bool is_jump) {
   __syncthreads();
-  return block.level;
+  if (threadIdx.x == 0) {
+    block.far_level = no_level;
+    for (std::uint32_t& count : block.counts) count = is_jump ? 0 : count;
+  }
+  __syncthreads();
+  for (unsigned i = threadIdx.x; i < place_count; i += block_threads) {
+    if (block.slots[i] == no_slot || block.is_listed[i] != 0) continue;
+    const std::uint32_t own = block.cards[i].level;
+    if (own == level) atomicSub(&block.far_count, 1);
+    list_mark(block, i, own, level);
+    if (own != level) atomicSub(&block.far_count, 1);  // was counted already
+  }
+  __syncthreads();
 }
 
-/// Lists the work of `level`; false where a page of it is not for this kernel, or all are too many.
-__device__ bool list_work(block_state& block, std::uint32_t level) {
-  bool fits = true;
+/// Hands marks of `level` and later ones to the kernels of batches.
+__device__ __noinline__ void hand_on(const small_commit& all, block_state& block,
+                                     std::uint32_t level) {
   for (unsigned i = threadIdx.x; i < place_count; i += block_threads) {
-    if (block.slots[i] == no_slot || block.is_done[i] != 0 || block.cards[i].level != level) {
-      continue;
+    if (block.slots[i] == no_slot || block.cards[i].level < level) continue;
+    mark_outside(all, block, block.cards[i].batch, block.slots[i], mask_of(block.masks[i]));
+  }
+}
+
+/// All levels behind the sources; false where some are left, which are handed on.
+__device__ __forceinline__ bool run_levels(const small_commit& all, block_state& block,
+                                           unsigned warp, unsigned lane) {
+  for (std::uint32_t level = 1;; ++level) {
+    __syncthreads();
+    std::uint32_t count = block.counts[level % 3];
+    const std::uint32_t waiting = block.far_count, waiting_level = block.far_level;
+    const std::uint32_t foreign_level = block.foreign_level;
+    const bool is_enough = block.must_stop != 0 || block.pages > pages_sent_max;
+    __syncthreads();  // what was read is written from here on
+    if (count == 0 && waiting == 0) return true;
+    if (!is_enough && waiting != 0 && (count == 0 || waiting_level == level)) {
+      const bool is_jump = count == 0;
+      if (is_jump) level = waiting_level;
+      list_far(block, level, is_jump);
+      count = block.counts[level % 3];
     }
-    block.is_done[i] = 1;
-    if (block.cards[i].body == card_body::elsewhere) fits = false;
-    const unsigned eights = (set_bits(block.masks[i]) + unit_lines - 1) / unit_lines;
-    const unsigned at = atomicAdd(&block.work_count, eights);
-    for (unsigned k = 0; k < eights && at + k < work_max; ++k) block.work[at + k] = i | k << 16;
-  }
-  if (__syncthreads_and(fits) != 0 && block.work_count <= work_max) return true;
-  for (unsigned i = threadIdx.x; i < place_count; i += block_threads) {
-    if (block.slots[i] != no_slot && block.cards[i].level == level) block.is_done[i] = 0;
-  }
-  return false;
-}
-
-/// Hands what is marked to the kernels of batches.
-__device__ void hand_on(const small_commit& all, block_state& block) {
-  for (unsigned i = threadIdx.x; i < place_count; i += block_threads) {
-    if (block.slots[i] == no_slot || block.is_done[i] != 0) continue;
-    mark_outside(all, block, block.cards[i].batch, block.slots[i], block.masks[i]);
+    if (is_enough || foreign_level == level) {
+      __syncthreads();
+      hand_on(all, block, level);
+      return false;
+    }
+    if (threadIdx.x == 0) block.counts[(level + 2) % 3] = 0;
+    const std::uint16_t* const list = block.lists[level % 3];
+    unsigned shift = 0;
+    while (shift < 3 && count << (shift + 1) <= block_warps) ++shift;
+    for (std::uint32_t i = warp; i < count << shift; i += block_warps) {
+      run_place(all, block, list[i >> shift], i & ((1u << shift) - 1), 1u << shift, level, lane);
+    }
   }
 }
 
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(block_threads, 1)
     run_small_commit(const __grid_constant__ small_commit all) {
   extern __shared__ uint4 room[];
   block_state& block = *reinterpret_cast<block_state*>(room);
@@ -339,32 +428,12 @@ __global__ void __launch_bounds__(block_threads)
   clear_block(block);
   __syncthreads();
   for (unsigned i = warp; i < all.page_count; i += block_warps) write_page(all, block, i, lane);
-  __syncthreads();
-  bool is_left = false;
-  for (;;) {
-    const std::uint32_t level = find_level(block);
-    if (level == no_level) break;
-    if (block.must_stop != 0 || !list_work(block, level)) {
-      is_left = true;
-      break;
-    }
-    const std::uint32_t count = block.work_count;
-    for (std::uint32_t i = warp; i < count; i += block_warps) {
-      run_eight(all, block, block.work[i], lane);
-    }
-    __syncthreads();
-    if (threadIdx.x == 0) {
-      block.work_count = 0;
-      block.level = no_level;
-    }
-    __syncthreads();
-  }
-  if (is_left) hand_on(all, block);
+  const bool is_done = run_levels(all, block, warp, lane);
   __syncthreads();
   if (threadIdx.x != 0) return;
   all.outcome->pages = block.pages;
   all.outcome->lines = block.lines;
-  all.outcome->is_finished = block.must_stop == 0 && block.must_collect == 0;
+  all.outcome->is_finished = is_done && block.must_stop == 0 && block.must_collect == 0;
   // Release, cumulative over the barrier: what all threads wrote is there when the host sees it.
   __threadfence_system();
   cuda::atomic_ref<std::uint64_t, cuda::thread_scope_system>(all.outcome->number)

@@ -3,8 +3,8 @@
 /// whether a commit is worth trying as a small one.
 ///
 /// Thread safety: one thread at a time. Cost: 64 B of the device a slot, where that is at most a
-/// sixteenth of the pages or 64 MiB; a commit that one block does not finish has cost one launch and
-/// one wait more, so after it the next ones are not tried: one, then two, up to 1024.
+/// sixteenth of the pages or 64 MiB; a commit that one block does not finish has cost one launch
+/// and one wait more, so after it the next ones are not tried: one, then two, up to 1024.
 #pragma once
 
 #include "cuda/propagate/plan_memory.hpp"
@@ -24,8 +24,8 @@ class small_runner {
   /// True where a commit of this record is to be tried.
   [[nodiscard]] bool wants(const device_record& what) noexcept;
   /// Writes `what` and propagates. `changed`: what changed so far, in memory of this object until
-  /// the next call. With `is_finished` false, marks and changed lines are left in `run_state`. A bad
-  /// record is `invalid` and changes nothing.
+  /// the next call. With `is_finished` false, marks and changed lines are left in `run_state`. A
+  /// bad record is `invalid` and changes nothing.
   /// `ended`, where it is not null, is recorded behind the launch.
   device_code run(const device_record& what, cudaEvent_t ended, device_record& changed,
                   bool& is_finished, device_error* why) noexcept;

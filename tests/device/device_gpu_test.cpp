@@ -44,11 +44,17 @@ bool answers() {
   const auto a = declared.source<float>("a", 5000);
   const auto twice = declared.derive("twice", a + a);
   auto engine = sheaf::engine::open(declared, {});
-  if (!engine) return false;
+  if (!engine) {
+    std::printf("open: %s\n", engine.error().message().c_str());
+    return false;
+  }
   for (std::uint64_t i = 0; i < 3; ++i) {
     auto txn = engine->begin();
     txn.set(a, {.index = i * 1000}, 1.5f);
-    if (!std::move(txn).commit()) return false;
+    if (const auto done = std::move(txn).commit(); !done) {
+      std::printf("commit: %s\n", done.error().message().c_str());
+      return false;
+    }
     std::printf("commit %llu on the device: %llu (%s)\n", static_cast<unsigned long long>(i),
                 static_cast<unsigned long long>(engine->last_commit().device_commits),
                 engine->stats().device.c_str());
