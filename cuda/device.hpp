@@ -39,8 +39,8 @@ class device_runner {
 
   virtual device_code load_plan(std::span<const device_section> sections, device_error* why) = 0;
   virtual device_code write(const device_record& what, device_error* why) = 0;
-  virtual device_code commit(const device_record& what, device_record& changed,
-                             device_error* why) = 0;
+  virtual device_code commit(std::uint32_t stage, const device_record& what,
+                             device_record& changed, device_error* why) = 0;
   virtual device_code recompute(device_error* why) = 0;
   virtual device_code read(std::span<const std::uint32_t> slots, std::byte* into,
                            device_error* why) = 0;

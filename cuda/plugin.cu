@@ -245,10 +245,10 @@ device_code write(device_context* device, const device_record* what, device_erro
   return on(device, why, [&](device_runner& runner) { return runner.write(*what, why); });
 }
 
-device_code commit(device_context* device, const device_record* what, device_record* changed,
-                   device_error* why) {
+device_code commit(device_context* device, std::uint32_t stage, const device_record* what,
+                   device_record* changed, device_error* why) {
   return on(device, why,
-            [&](device_runner& runner) { return runner.commit(*what, *changed, why); });
+            [&](device_runner& runner) { return runner.commit(stage, *what, *changed, why); });
 }
 
 device_code recompute(device_context* device, device_error* why) {

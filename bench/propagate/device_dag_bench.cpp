@@ -57,8 +57,7 @@ dag make_dag(std::uint32_t width, bool random) {
     std::exit(1);
   }
   const std::vector<std::uint8_t> observed(width * (levels + 1), 0);
-  auto sections = device_sections::of(**compiled, observed);
-  return {*compiled, std::move(*sections), width};
+  return {*compiled, device_sections::of(**compiled, device_stages(**compiled), observed), width};
 }
 
 /// Ten arrays, each the sum of the one before it and of the first.
@@ -79,8 +78,8 @@ dag make_chain(bool is_observed) {
   }
   std::vector<std::uint8_t> observed(levels + 1, 0);
   observed.back() = is_observed;
-  auto sections = device_sections::of(**compiled, observed);
-  return {*compiled, std::move(*sections), chain_floats / page_floats};
+  return {*compiled, device_sections::of(**compiled, device_stages(**compiled), observed),
+          chain_floats / page_floats};
 }
 
 struct timing {
@@ -119,7 +118,7 @@ class bench {
                                static_cast<std::uint32_t>(pages.size()), lines};
       device_record changed{};
       const auto from = std::chrono::steady_clock::now();
-      check(ops_.commit(device_, &what, &changed, &why_), "commit");
+      check(ops_.commit(device_, 0, &what, &changed, &why_), "commit");
       const auto took = std::chrono::steady_clock::now() - from;
       changed_pages = changed.page_count;
       device_figures figures{};

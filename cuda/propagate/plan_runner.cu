@@ -88,6 +88,9 @@ device_code plan_runner::load_plan(std::span<const device_section> sections, dev
   if (const device_code code = memory_.take_sections(sections, why); code != device_code::ok) {
     return code;
   }
+  if (host_plan_.header->stage_count != 1) {
+    return tell(why, device_code::unsupported, "plans with more than one stage do not run yet");
+  }
   source_slots_ = memory_.source_slots();
   if (const device_code code = find_kernels(why); code != device_code::ok) return code;
   if (const device_code code = find_columns_of_plan(why); code != device_code::ok) return code;
@@ -291,8 +294,9 @@ device_code plan_runner::commit_small(const device_record& what, device_record& 
   return gather(changed, why);
 }
 
-device_code plan_runner::commit(const device_record& what, device_record& changed,
-                                device_error* why) {
+device_code plan_runner::commit(std::uint32_t stage, const device_record& what,
+                                device_record& changed, device_error* why) {
+  if (stage != 0) return tell(why, device_code::invalid, "stage %u of 1", stage);
   pages_out_.clear();
   lines_out_.clear();
   if (device_.settings.executor != device_executor::stream && small_.wants(what)) {

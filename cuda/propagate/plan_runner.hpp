@@ -39,7 +39,8 @@ class plan_runner final : public device_runner {
 
   device_code load_plan(std::span<const device_section> sections, device_error* why) override;
   device_code write(const device_record& what, device_error* why) override;
-  device_code commit(const device_record& what, device_record& changed, device_error* why) override;
+  device_code commit(std::uint32_t stage, const device_record& what, device_record& changed,
+                     device_error* why) override;
   device_code recompute(device_error* why) override;
   device_code read(std::span<const std::uint32_t> slots, std::byte* into,
                    device_error* why) override {

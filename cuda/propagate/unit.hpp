@@ -60,6 +60,12 @@ SHEAF_HD void flag_readers(const device_plan& plan, const run_state& state, std:
   flag_level(plan, state, plan.batches[index].level,
              run.how == level_pull::full ? level_pull::full : level_pull::pulled);
 }
+/// In stages after the first not all that a level reads need have changed, whatever those before it
+/// did: its pages compare.
+SHEAF_HD void no_longer_full(const run_state& state, std::uint32_t level) noexcept {
+  if (static_cast<level_pull>(state.pulled[level]) != level_pull::full) return;
+  state.pulled[level] = static_cast<std::uint32_t>(level_pull::pulled);
+}
 /// The same for the sources of a commit of `pages` pages and `lines` lines.
 [[nodiscard]] SHEAF_HD level_pull pull_after_sources(const device_plan& plan, std::uint32_t pages,
                                                      std::uint64_t lines) noexcept {
@@ -69,6 +75,13 @@ SHEAF_HD void flag_readers(const device_plan& plan, const run_state& state, std:
   }
   const bool is_all = lines == header.source_line_count;
   return is_all ? level_pull::full : level_pull::pulled;
+}
+
+/// The same for the record of any stage: pages of host-run nodes mark what reads them.
+[[nodiscard]] SHEAF_HD level_pull pull_after_record(const device_plan& plan, std::uint32_t stage,
+                                                    std::uint32_t pages,
+                                                    std::uint64_t lines) noexcept {
+  return stage == 0 ? pull_after_sources(plan, pages, lines) : level_pull::marked;
 }
 
 [[nodiscard]] SHEAF_HD std::uint64_t unit_count(page_class page, std::uint32_t pages) noexcept {

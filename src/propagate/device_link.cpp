@@ -1,6 +1,7 @@
 #include "propagate/device_link.hpp"
 
 #include <new>
+#include <utility>
 
 #include <sheaf/propagate/device_plan.hpp>
 
@@ -30,9 +31,14 @@ device_link::device_link(const device_ops& ops, device_context* device, const de
 device_link::~device_link() { ops_.close(device_); }
 
 std::string device_link::words() const {
-  if (state() == device_state::ready) return name_;
   const mutex_lock lock(mutex_);
-  return reason_;
+  if (state() != device_state::ready) return reason_;
+  return beside_.empty() ? name_ : name_ + "; " + beside_;
+}
+
+void device_link::say_beside(std::string words) noexcept {
+  const mutex_lock lock(mutex_);
+  beside_ = std::move(words);
 }
 
 void device_link::refuse(const status& why) noexcept {
@@ -62,6 +68,7 @@ bool device_link::note(device_code code, const device_error& why) noexcept {
 
 bool device_link::load_plan(const device_section* sections) noexcept {
   if (state() != device_state::ready) return false;
+  ++load_number_;
   device_error why;
   return note(ops_.load_plan(device_, sections, plan_section_count, &why), why);
 }
@@ -70,10 +77,11 @@ bool device_link::write(const device_record& what) noexcept {
   device_error why;
   return note(ops_.write(device_, &what, &why), why);
 }
-bool device_link::commit(const device_record& what, device_record& changed) noexcept {
+bool device_link::commit(std::uint32_t stage, const device_record& what,
+                         device_record& changed) noexcept {
   if (state() != device_state::ready) return false;
   device_error why;
-  return note(ops_.commit(device_, &what, &changed, &why), why);
+  return note(ops_.commit(device_, stage, &what, &changed, &why), why);
 }
 device_figures device_link::figures() const noexcept {
   device_figures found{};

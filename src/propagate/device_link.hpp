@@ -41,14 +41,19 @@ class device_link {
   [[nodiscard]] device_state state() const noexcept {
     return state_.load(std::memory_order_acquire);  // pairs with `note`
   }
-  /// Why it is not ready, in words; else the name of the device.
+  /// Why it is not ready, in words; else the name of the device and what runs beside it.
   [[nodiscard]] std::string words() const;
+  /// What of the graph runs on the host beside it, in words; empty: nothing.
+  void say_beside(std::string words) noexcept;
   /// Notes why a graph does not run on it.
   void refuse(const status& why) noexcept;
 
   [[nodiscard]] bool load_plan(const device_section* sections) noexcept;
+  /// Which load was the last one: what was loaded before is not there any more.
+  [[nodiscard]] std::uint64_t load_number() const noexcept { return load_number_; }
   [[nodiscard]] bool write(const device_record& what) noexcept;
-  [[nodiscard]] bool commit(const device_record& what, device_record& changed) noexcept;
+  [[nodiscard]] bool commit(std::uint32_t stage, const device_record& what,
+                            device_record& changed) noexcept;
   [[nodiscard]] device_figures figures() const noexcept;
   /// Another graph is about to be loaded: what was refused may fit now.
   void forget_refusal() noexcept;
@@ -62,10 +67,12 @@ class device_link {
   const device_ops& ops_;
   device_context* device_;
   const bool is_automatic_;
+  std::uint64_t load_number_ = 0;
   std::atomic<device_state> state_{device_state::ready};
   mutable mutex mutex_;
   std::string name_;
   std::string reason_ SHEAF_GUARDED_BY(mutex_);
+  std::string beside_ SHEAF_GUARDED_BY(mutex_);
 };
 
 }  // namespace sheaf::inline v0

@@ -10,13 +10,20 @@ namespace {
 /// Pages are loaded by parts of about so many lines.
 constexpr std::size_t load_lines = std::size_t{1} << 18;
 
+std::string words_beside(const device_stages& stages, std::uint32_t nodes, const char* first) {
+  return std::to_string(stages.host_node_count) + " of " + std::to_string(nodes) +
+         " nodes run on the host, the first of them: " + first;
+}
+
 }  // namespace
 
 device_mirror::device_mirror(std::shared_ptr<device_link> link,
                              std::unique_ptr<const device_sections> sections,
+                             std::unique_ptr<const mixed_plan> mixed,
                              const page_class* page_of_slot)
     : link_(std::move(link)),
       sections_(std::move(sections)),
+      mixed_(std::move(mixed)),
       page_of_slot_(page_of_slot),
       stale_(sections_->view().header->slot_count),
       stale_lines_(
@@ -26,13 +33,25 @@ std::unique_ptr<device_mirror> device_mirror::create(std::shared_ptr<device_link
                                                      const plan& graph,
                                                      const page_class* page_of_slot) {
   link->forget_refusal();
-  auto sections = device_sections::of(graph, {});
-  if (!sections) {
-    link->refuse(sections.error());
-    return nullptr;
+  const device_stages stages(graph);
+  std::unique_ptr<const mixed_plan> mixed;
+  std::string beside;
+  if (stages.is_mixed()) {
+    const char* const first =
+        name_of_host_run(graph.operation_of(graph.nodes[stages.first_host_node]));
+    if (stages.host_node_count == graph.eager_node_count) {
+      link->refuse(make_status(status_code::unsupported, subsystem::propagate,
+                               "nothing of the graph has a body on a device", "first: %s", first));
+      return nullptr;
+    }
+    beside = words_beside(stages, graph.eager_node_count, first);
+    mixed = std::make_unique<const mixed_plan>(graph, stages);
   }
-  return std::unique_ptr<device_mirror>(
-      new device_mirror(std::move(link), std::move(*sections), page_of_slot));
+  link->say_beside(beside);
+  std::unique_ptr<device_mirror> made(new device_mirror(
+      std::move(link), device_sections::of(graph, stages, {}), std::move(mixed), page_of_slot));
+  made->beside_ = std::move(beside);
+  return made;
 }
 
 device_record device_mirror::pack(const frame_store& frames,
@@ -55,7 +74,9 @@ bool device_mirror::write(const frame_store& frames, const std::vector<line_reco
 /// Everything but the lines that the commit in hand will bring.
 bool device_mirror::load(const frame_store& frames) {
   const device_plan plan = sections_->view();
+  link_->say_beside(beside_);
   if (!link_->load_plan(sections_->sections().data())) return false;
+  load_number_ = link_->load_number();
   stale_.drain([&](std::uint32_t slot) { stale_lines_[slot] = 0; });
   stale_count_ = 0;
   std::size_t lines = 0;
@@ -64,7 +85,7 @@ bool device_mirror::load(const frame_store& frames) {
   for (std::uint32_t slot = 0; slot < plan.header->slot_count; ++slot) {
     line_mask whole = first_lines(lines_of(page_of_slot_[slot]));
     if (next < pages_.size() && pages_[next].slot == slot) whole &= ~pages_[next++].lines;
-    if (whole == 0) continue;
+    if (whole == 0 || !is_on_device(slot)) continue;
     older_.push_back({slot, 0, whole});
     lines += line_count(whole);
     if (lines < load_lines) continue;
@@ -89,10 +110,10 @@ bool device_mirror::catch_up(const frame_store& frames) {
   return older_.empty() || write(frames, older_);
 }
 
-bool device_mirror::run_pages(const frame_store& frames, device_record& changed) {
-  const bool was_loaded = std::exchange(is_loaded_, false);
-  if (!(was_loaded ? catch_up(frames) : load(frames))) return false;
-  if (!link_->commit(pack(frames, pages_), changed)) return false;
+bool device_mirror::run_pages(std::uint32_t stage, const frame_store& frames, bool was_loaded,
+                              device_record& changed) {
+  if (stage == 0 && !(was_loaded ? catch_up(frames) : load(frames))) return false;
+  if (!link_->commit(stage, pack(frames, pages_), changed)) return false;
   is_loaded_ = true;
   return true;
 }

@@ -8,32 +8,6 @@ namespace sheaf::inline v0 {
 
 namespace {
 
-/// What keeps a plan off a device, or ok.
-status check_kind(const plan& graph, const plan_operation& op) {
-  switch (op.kind) {
-    case operator_kind::combine:
-    case operator_kind::fold_lines:
-    case operator_kind::fold_blocks:
-    case operator_kind::segment_fold:
-    case operator_kind::gather:
-    case operator_kind::spmv:
-    case operator_kind::gemv:
-    case operator_kind::matmul:
-    case operator_kind::stencil:
-    case operator_kind::cast:
-    case operator_kind::gather_at:
-    case operator_kind::slice: return {};
-    case operator_kind::program:
-      if (graph.programs[op.payload].calls.empty()) return {};
-      return status(status_code::unsupported, subsystem::propagate,
-                    "a custom operator has no body on a device");
-    default:
-      return make_status(status_code::unsupported, subsystem::propagate,
-                         "an operator has no body on a device", "operator kind %u",
-                         static_cast<unsigned>(op.kind));
-  }
-}
-
 /// What nodes of one batch have in common.
 using batch_key = std::tuple<operator_kind, dtype, semiring_id, page_class, bool, bool,
                              std::uint32_t, std::uint32_t>;
@@ -69,7 +43,6 @@ void device_sections::add_nodes(const plan& graph) {
   operations_ = graph.operations;
   constants_ = graph.constants;
   consumers_ = graph.consumers;
-  child_begin_.assign(graph.child_begin.begin(), graph.child_begin.begin() + producers + 1);
   for (std::uint32_t producer = 0; producer < producers; ++producer) {
     lengths_.push_back(graph.length_of(producer));
   }
@@ -103,57 +76,121 @@ void device_sections::add_slots(const plan& graph, std::span<const std::uint8_t>
   }
 }
 
-void device_sections::add_batches(const plan& graph) {
-  batch_of_node_.resize(header_.node_count);
-  for (std::uint32_t index = 0; index < graph.levels.size(); ++index) {
-    const plan_level& level = graph.levels[index];
-    device_level made{static_cast<std::uint32_t>(batches_.size()), 0, level.consumer_begin,
-                      level.consumer_end};
-    std::map<batch_key, std::vector<std::uint32_t>> nodes_of;
-    for (std::uint32_t s = level.segment_begin; index != 0 && s < level.segment_end; ++s) {
-      const plan_segment& segment = graph.segments[s];
-      for (std::uint32_t i = 0; i < segment.node_count; ++i) {
-        const std::uint32_t node = segment.node_begin + i;
-        nodes_of[key_of(graph.operation_of(graph.nodes[node]))].push_back(node);
-      }
-    }
-    for (const auto& [key, nodes] : nodes_of) {
-      device_batch batch{};
-      std::tie(batch.kind, batch.type, batch.semiring, batch.page, batch.uniform, batch.weighted,
-               batch.fan_in, batch.manifest) = key;
-      batch.level = index;
-      batch.begin = static_cast<std::uint32_t>(batch_slots_.size());
-      for (const std::uint32_t node : nodes) {
-        batch_of_node_[node] = static_cast<std::uint32_t>(batches_.size());
-        const std::uint32_t pages = graph.operation_of(graph.nodes[node]).page_count;
-        for (std::uint32_t i = 0; i < pages; ++i) {
-          batch_slots_.push_back(graph.nodes[node].slot + i);
-        }
-      }
-      std::sort(batch_slots_.begin() + batch.begin, batch_slots_.end());
-      batch.count = static_cast<std::uint32_t>(batch_slots_.size()) - batch.begin;
-      batches_.push_back(batch);
-    }
-    made.batch_end = static_cast<std::uint32_t>(batches_.size());
-    levels_.push_back(made);
+/// The nodes of each level, in the order of stages; where there is one stage, the plan's levels.
+void device_sections::add_levels(const plan& graph, const device_stages& stages) {
+  batch_of_node_.assign(header_.node_count, no_index);
+  levels_.push_back({0, 0, graph.levels[0].consumer_begin, graph.levels[0].consumer_end});
+  std::vector<std::uint32_t> order, level_of(header_.node_count);
+  for (std::uint32_t node = 0, at = 0; node < header_.node_count; ++node) {
+    while (graph.nodes[node].slot >= graph.levels[at].slot_end) ++at;
+    level_of[node] = at;
+    if (stages.is_host_run[node] == 0) order.push_back(node);
   }
+  const auto stage_of = [&](std::uint32_t node) { return stages.stage_of_node[node]; };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::uint32_t a, std::uint32_t b) { return stage_of(a) < stage_of(b); });
+  const bool keeps_levels = stages.stage_count == 1;
+  auto next = order.begin();
+  for (std::uint32_t stage = 0; stage < stages.stage_count; ++stage) {
+    device_stage made{static_cast<std::uint32_t>(levels_.size()), 0,
+                      static_cast<std::uint32_t>(batches_.size()), 0,
+                      static_cast<std::uint32_t>(batch_slots_.size()), 0};
+    const auto is_mine = [&] { return next != order.end() && stage_of(*next) == stage; };
+    std::uint32_t level = 1;
+    for (; keeps_levels ? level < graph.levels.size() : is_mine(); ++level) {
+      if (!keeps_levels) level = level_of[*next];
+      const auto first = next;
+      while (is_mine() && level_of[*next] == level) ++next;
+      add_batches(graph, level, std::span(first, next));
+    }
+    made.level_end = static_cast<std::uint32_t>(levels_.size());
+    made.batch_end = static_cast<std::uint32_t>(batches_.size());
+    made.slot_end = static_cast<std::uint32_t>(batch_slots_.size());
+    stages_.push_back(made);
+  }
+  if (!keeps_levels) add_consumers(graph, stages);
   header_.level_count = static_cast<std::uint32_t>(levels_.size());
   header_.batch_count = static_cast<std::uint32_t>(batches_.size());
+  header_.stage_count = stages.stage_count;
+  header_.host_node_count = stages.host_node_count;
 }
 
-void device_sections::add_children(const plan& graph) {
-  children_.reserve(child_begin_.back());
-  for (std::uint32_t i = 0; i < child_begin_.back(); ++i) {
-    const std::uint32_t node = graph.children[i];
-    const std::uint32_t batch = batch_of_node_[node];
-    device_child child{};
-    child.node = node & 0x7fff'ffffu;
-    child.is_uniform = graph.operation_of(graph.nodes[node]).uniform;
-    child.slot = graph.nodes[node].slot;
-    child.batch = batch;
-    child.list_begin = batches_[batch].begin;
-    children_.push_back(child);
+/// Adds a level: `nodes` of level `level` of the plan.
+void device_sections::add_batches(const plan& graph, std::uint32_t level,
+                                  std::span<const std::uint32_t> nodes) {
+  device_level made{static_cast<std::uint32_t>(batches_.size()), 0,
+                    graph.levels[level].consumer_begin, graph.levels[level].consumer_end};
+  std::map<batch_key, std::vector<std::uint32_t>> nodes_of;
+  for (const std::uint32_t node : nodes) {
+    nodes_of[key_of(graph.operation_of(graph.nodes[node]))].push_back(node);
   }
+  for (const auto& [key, alike] : nodes_of) {
+    device_batch batch{};
+    std::tie(batch.kind, batch.type, batch.semiring, batch.page, batch.uniform, batch.weighted,
+             batch.fan_in, batch.manifest) = key;
+    batch.level = static_cast<std::uint32_t>(levels_.size());
+    batch.begin = static_cast<std::uint32_t>(batch_slots_.size());
+    for (const std::uint32_t node : alike) {
+      batch_of_node_[node] = static_cast<std::uint32_t>(batches_.size());
+      const std::uint32_t pages = graph.operation_of(graph.nodes[node]).page_count;
+      for (std::uint32_t i = 0; i < pages; ++i) {
+        batch_slots_.push_back(graph.nodes[node].slot + i);
+      }
+    }
+    std::sort(batch_slots_.begin() + batch.begin, batch_slots_.end());
+    batch.count = static_cast<std::uint32_t>(batch_slots_.size()) - batch.begin;
+    batches_.push_back(batch);
+  }
+  made.batch_end = static_cast<std::uint32_t>(batches_.size());
+  levels_.push_back(made);
+}
+
+/// Which levels read a level, where levels are not those of the plan.
+void device_sections::add_consumers(const plan& graph, const device_stages& stages) {
+  std::vector<std::vector<std::uint32_t>> readers(levels_.size());
+  const std::uint32_t sources = graph.source_count();
+  for (std::uint32_t producer = 0; producer < sources + header_.node_count; ++producer) {
+    if (producer >= sources && stages.is_host_run[producer - sources] != 0) continue;
+    const std::uint32_t level =
+        producer < sources ? 0 : batches_[batch_of_node_[producer - sources]].level;
+    for (std::uint32_t i = graph.child_begin[producer]; i < graph.child_begin[producer + 1]; ++i) {
+      const std::uint32_t batch = batch_of_node_[graph.children[i]];
+      if (batch == no_index) continue;
+      std::vector<std::uint32_t>& found = readers[level];
+      if (found.empty() || found.back() != batches_[batch].level) {
+        found.push_back(batches_[batch].level);
+      }
+    }
+  }
+  consumers_.clear();
+  for (std::size_t level = 0; level < levels_.size(); ++level) {
+    std::vector<std::uint32_t>& found = readers[level];
+    std::sort(found.begin(), found.end());
+    levels_[level].consumer_begin = static_cast<std::uint32_t>(consumers_.size());
+    consumers_.insert(consumers_.end(), found.begin(), std::unique(found.begin(), found.end()));
+    levels_[level].consumer_end = static_cast<std::uint32_t>(consumers_.size());
+  }
+}
+
+void device_sections::add_children(const plan& graph, const device_stages& stages) {
+  const std::uint32_t producers = header_.source_count + header_.node_count;
+  children_.reserve(graph.child_begin[producers]);
+  for (std::uint32_t producer = 0; producer < producers; ++producer) {
+    child_begin_.push_back(static_cast<std::uint32_t>(children_.size()));
+    for (std::uint32_t i = graph.child_begin[producer]; i < graph.child_begin[producer + 1]; ++i) {
+      const std::uint32_t node = graph.children[i];
+      if (stages.is_host_run[node] != 0) continue;
+      const std::uint32_t batch = batch_of_node_[node];
+      device_child child{};
+      child.node = node & 0x7fff'ffffu;
+      child.is_uniform = graph.operation_of(graph.nodes[node]).uniform;
+      child.slot = graph.nodes[node].slot;
+      child.batch = batch;
+      child.list_begin = batches_[batch].begin;
+      children_.push_back(child);
+    }
+  }
+  child_begin_.push_back(static_cast<std::uint32_t>(children_.size()));
 }
 
 void device_sections::add_tables(const plan& graph) {
@@ -231,24 +268,22 @@ void device_sections::point() {
   set(plan_section::dense, dense_);
   set(plan_section::lengths, lengths_);
   set(plan_section::source_pages, source_pages_);
+  set(plan_section::stages, stages_);
 }
 
-result<std::unique_ptr<const device_sections>> device_sections::of(
-    const plan& graph, std::span<const std::uint8_t> observed) {
-  for (std::uint32_t node = 0; node < graph.eager_node_count; ++node) {
-    SHEAF_TRY(check_kind(graph, graph.operation_of(graph.nodes[node])));
-  }
+std::unique_ptr<const device_sections> device_sections::of(
+    const plan& graph, const device_stages& stages, std::span<const std::uint8_t> observed) {
   std::unique_ptr<device_sections> held(new device_sections);
   device_sections& made = *held;
   made.add_nodes(graph);
   made.add_slots(graph, observed);
-  made.add_batches(graph);
-  made.add_children(graph);
+  made.add_levels(graph, stages);
+  made.add_children(graph, stages);
   made.add_tables(graph);
   made.add_programs(graph);
   made.add_products(graph);
   made.point();
-  return std::unique_ptr<const device_sections>(std::move(held));
+  return held;
 }
 
 }  // namespace sheaf::inline v0

@@ -10,17 +10,18 @@
 #include <span>
 #include <vector>
 
-#include <sheaf/base/result.hpp>
 #include <sheaf/propagate/device_plan.hpp>
+
+#include "propagate/device_stages.hpp"
 
 namespace sheaf::inline v0 {
 
 class device_sections {
  public:
-  /// `unsupported` names the first operator that has no body on a device. `observed`, by producer:
-  /// whose changed lines go back with each commit; empty: all.
-  [[nodiscard]] static result<std::unique_ptr<const device_sections>> of(
-      const plan& graph, std::span<const std::uint8_t> observed);
+  /// `stages` are those of `graph`. `observed`, by producer: whose changed lines go back with each
+  /// commit; empty: all.
+  [[nodiscard]] static std::unique_ptr<const device_sections> of(
+      const plan& graph, const device_stages& stages, std::span<const std::uint8_t> observed);
   device_sections(const device_sections&) = delete;
   device_sections& operator=(const device_sections&) = delete;
 
@@ -33,8 +34,10 @@ class device_sections {
   device_sections() = default;
   void add_nodes(const plan& graph);
   void add_slots(const plan& graph, std::span<const std::uint8_t> observed);
-  void add_batches(const plan& graph);
-  void add_children(const plan& graph);
+  void add_levels(const plan& graph, const device_stages& stages);
+  void add_batches(const plan& graph, std::uint32_t level, std::span<const std::uint32_t> nodes);
+  void add_consumers(const plan& graph, const device_stages& stages);
+  void add_children(const plan& graph, const device_stages& stages);
   void add_tables(const plan& graph);
   void add_programs(const plan& graph);
   void add_products(const plan& graph);
@@ -60,6 +63,7 @@ class device_sections {
   std::vector<stencil_tap> taps_;
   std::vector<dense_shape> dense_;
   std::vector<std::uint8_t> source_pages_;
+  std::vector<device_stage> stages_;
   std::array<device_section, plan_section_count> sections_{};
 };
 

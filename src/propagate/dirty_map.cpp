@@ -77,12 +77,22 @@ void dirty_map::push(std::uint32_t producer, std::uint32_t page, line_mask chang
       mark(node.slot + page, changed);
       continue;
     }
-    if (takes_pages(op)) continue;
-    const std::uint32_t* entries = graph.operands.data() + node.operand_begin;
-    for (std::uint32_t k = 0; k < op.operand_count; ++k) {
-      if (graph.operand_details[entries[k]].producer == producer) {
-        push_operand(node, op, k, page, changed);
-      }
+    push_to(node, op, producer, page, changed);
+  }
+}
+
+void dirty_map::push_to(const plan_node& node, const plan_operation& op, std::uint32_t producer,
+                        std::uint32_t page, line_mask changed) noexcept {
+  if (op.uniform) {
+    mark(node.slot + page, changed);
+    return;
+  }
+  if (takes_pages(op)) return;
+  const plan& graph = *plan_.graph;
+  const std::uint32_t* entries = graph.operands.data() + node.operand_begin;
+  for (std::uint32_t k = 0; k < op.operand_count; ++k) {
+    if (graph.operand_details[entries[k]].producer == producer) {
+      push_operand(node, op, k, page, changed);
     }
   }
 }

@@ -46,6 +46,9 @@ class dirty_map {
   /// Marks what `changed` lines of page `page` of `producer` reach, but for kinds that want all
   /// changed pages at once: those are for `push_operand_pages`.
   void push(std::uint32_t producer, std::uint32_t page, line_mask changed) noexcept;
+  /// The same in one of its readers.
+  void push_to(const plan_node& node, const plan_operation& op, std::uint32_t producer,
+               std::uint32_t page, line_mask changed) noexcept;
   /// Marks what the changed pages of the operands of `node` reach in it; for the kinds whose pull
   /// would have to search (`is_pushed_only`).
   void push_into(const plan_node& node, const plan_operation& op) noexcept;

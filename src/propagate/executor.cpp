@@ -141,12 +141,12 @@ std::uint32_t executor::state::segment_of(const plan_level& level, std::uint32_t
 }
 
 status executor::state::propagate() {
-  return SHEAF_LIKELY(device_ == nullptr) ? propagate_here() : propagate_somewhere();
+  return SHEAF_LIKELY(device_ == nullptr) ? propagate_here(tally_sources()) : propagate_somewhere();
 }
 
-status executor::state::propagate_here() {
+status executor::state::propagate_here(const level_tally& sources) {
   map_.set_whole_lines(graph_marks_ != nullptr);
-  finish_level(0, tally_sources());
+  finish_level(0, sources);
   const std::uint32_t level_count = static_cast<std::uint32_t>(graph_.levels.size());
   if (level_count < 2) return {};
   for (std::uint32_t level = next_level(1); level < level_count; level = next_level(level + 1)) {

@@ -135,6 +135,7 @@ result<std::unique_ptr<executor>> executor::create(std::shared_ptr<const plan> g
   if (options.device != nullptr) {
     made->device_ = device_mirror::create(options.device, made->graph_,
                                           made->schedule_->page_of_slot.data());
+    if (made->device_ != nullptr) made->reached_.resize(made->device_->stage_count());
   }
   return std::unique_ptr<executor>(new executor(std::move(made)));
 }
@@ -187,11 +188,12 @@ status executor::recompute() { return state_->recompute(); }
 status executor::rehearse() { return state_->rehearse(); }
 frame_demand executor::count_cone() noexcept { return state_->count_cone(); }
 void executor::finish(bool note, change_list* changes) noexcept {
-  if (state_->device_ != nullptr) state_->note_for_device();
+  if (state_->device_ != nullptr) state_->note_for_device(true);
   state_->clear(note, changes);
   state_->end_whole_runs(true);
 }
 void executor::discard() noexcept {
+  if (state_->device_ != nullptr) state_->note_for_device(false);
   state_->clear(false, nullptr);
   state_->end_whole_runs(false);
   std::fill_n(state_->element_masks_.get(), state_->plan_->indexed_lines, std::uint64_t{0});

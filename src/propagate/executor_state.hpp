@@ -235,15 +235,31 @@ struct executor::state {
   std::vector<slot_part> parts_;  ///< of the level in stage `run`
 
   // device_commit.cpp
-  status propagate_here();
+  status propagate_here(const level_tally& sources);
   status propagate_somewhere();
-  [[nodiscard]] bool propagate_on_device() noexcept;
-  /// Takes over what a commit on the device changed.
+  /// Runs the stages of a commit, the device's part and the host's of each; how many came to their
+  /// end. A failure is that of a host-run node.
+  [[nodiscard]] result<std::uint32_t> propagate_on_device();
+  [[nodiscard]] bool run_device_stage(std::uint32_t stage) noexcept;
+  status run_host_stage(std::uint32_t stage);
+  status run_piece(const plan_piece& piece, direction how);
+  /// Runs the stages from `stage` on, both parts of each, here.
+  status propagate_rest(std::uint32_t stage);
+  /// Calls `visitor(slot, lines)` for what is to be sent with a stage.
+  template <class Visitor>
+  void for_each_sent(std::uint32_t stage, Visitor&& visitor);
+  /// Takes over what a stage on the device changed.
   void take_over(const device_record& changed) noexcept;
-  /// At the end of a commit that holds: what the device has not seen.
-  void note_for_device() noexcept;
+  /// Marks the host-run nodes that `lines` of `slot` reach, and the stages.
+  void spread(std::uint32_t slot, line_mask lines) noexcept;
+  /// At the end of a commit: what the device has not seen, or has to forget.
+  void note_for_device(bool holds) noexcept;
+  enum class device_part : std::uint8_t { none, some, all };
   std::unique_ptr<device_mirror> device_;  ///< null: there is none, or it cannot run this plan
-  bool ran_on_device_ = false;             ///< since the marks
+  device_part on_device_ = device_part::none;  ///< since the marks: what the device ran
+  bool is_mixed_ = false;                      ///< since the marks: the host ran a part
+  std::uint32_t sent_stage_ = 0;       ///< the device has what the host computed in earlier ones
+  std::vector<std::uint8_t> reached_;  ///< by stage: something there was marked in this commit
 
   // Of operators that run whole.
   std::unordered_map<std::uint32_t, std::unique_ptr<operator_memory>> memories_;  ///< by node

@@ -138,14 +138,22 @@ TEST_F(DeviceCommit, HearsOfWhatCommitsHereChanged) {
   EXPECT_EQ(get(on, more, 3), 1.0f);
 }
 
-TEST_F(DeviceCommit, SaysWhichGraphsItHasNoBodyFor) {
+TEST_F(DeviceCommit, SaysWhatRunsBesideIt) {
   chain graph;
   const auto order = graph.declared.derive("order", sort_index(graph.sum));
   engine on = graph.open(device::cuda);
   set(on, graph.a, 4999, -1.0f);
   EXPECT_EQ(on.snapshot().get(order, 0).value(), 4999u);
-  EXPECT_EQ(on.last_commit().device_commits, 0u);
-  EXPECT_NE(on.stats().device.find("no body on a device"), std::string::npos);
+  EXPECT_EQ(on.last_commit().mixed_commits, 1u);
+  EXPECT_NE(on.stats().device.find("run on the host, the first of them: sort_index"),
+            std::string::npos);
+  auto change = on.begin();
+  change.graph().drop(order);
+  ASSERT_TRUE(std::move(change).commit());
+  set(on, graph.a, 3, -1.0f);
+  EXPECT_EQ(on.last_commit().device_commits, 1u);
+  EXPECT_EQ(on.last_commit().mixed_commits, 0u);
+  EXPECT_EQ(on.stats().device, "loops of the host");
 }
 
 }  // namespace

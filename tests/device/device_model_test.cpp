@@ -38,9 +38,11 @@ TEST(RandomProgramsOnADevice, ReadTheSameBitsAsANaiveEngineThatRecomputesEveryth
                   << difference;
     if (++failures == 5) break;
   }
-  std::cout << covered.commits << " commits, " << covered.work.device_commits << " on the device"
-            << std::endl;
-  if (programs > 50) EXPECT_GT(covered.work.device_commits, 0u);
+  std::cout << covered.commits << " commits, " << covered.work.device_commits << " on the device, "
+            << covered.work.mixed_commits << " of them with the host" << std::endl;
+  // All operators are in these programs: most graphs have some that the device has no body for.
+  if (programs > 50) EXPECT_GT(covered.work.device_commits, covered.commits / 4);
+  if (programs > 50) EXPECT_GT(covered.work.mixed_commits, covered.work.device_commits / 10);
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <sheaf/base/assert.hpp>
+
 #include "cuda/propagate/bodies.hpp"
 #include "cuda/propagate/marked_part.hpp"
 
@@ -29,6 +31,7 @@ struct device_context {
   std::vector<line> lines_out;
   device_figures figures{};
   bool lost = false;
+  std::uint32_t next_stage = 0;  ///< not 0: a commit has begun and not come to its last stage
 };
 
 }  // namespace sheaf::inline v0
@@ -126,6 +129,7 @@ device_code load_plan(device_context* device, const device_section* sections,
   d.state.list = d.list.data();
   d.state.count = d.count.data();
   d.state.pulled = d.pulled.data();
+  d.next_stage = 0;
   return device_code::ok;
 }
 
@@ -213,9 +217,9 @@ void run_units(device_context& device, const device_batch& batch, const batch_ru
   }
 }
 
-void run_levels(device_context& device) {
+void run_levels(device_context& device, const device_stage& stage) {
   const device_plan& plan = device.plan;
-  for (std::uint32_t index = 0; index < plan.header->batch_count; ++index) {
+  for (std::uint32_t index = stage.batch_begin; index < stage.batch_end; ++index) {
     const device_batch& batch = plan.batches[index];
     const batch_run run = run_of(plan, device.state, index);
     flag_readers(plan, device.state, index, run);
@@ -225,14 +229,24 @@ void run_levels(device_context& device) {
   }
 }
 
-/// Gathers what changed and makes everything ready for the next commit.
-void collect(device_context& device, device_record& out) {
+/// Makes everything ready for the next commit.
+void forget_marks(device_context& device) {
+  std::ranges::fill(device.todo, 0);
+  std::ranges::fill(device.changed, 0);
+  std::ranges::fill(device.count, 0);
+  std::ranges::fill(device.pulled, 0);
+  device.next_stage = 0;
+}
+
+/// Gathers what a stage changed.
+void collect(device_context& device, const device_stage& stage, device_record& out) {
   device.pages_out.clear();
   device.lines_out.clear();
-  for (std::uint32_t slot = 0; slot < device.plan.header->slot_count; ++slot) {
-    const line_mask lines = std::exchange(device.changed[slot], 0);
+  for (std::uint32_t i = stage.slot_begin; i < stage.slot_end; ++i) {
+    const std::uint32_t slot = device.plan.batch_slots[i];
+    const line_mask lines = device.changed[slot];
     const device_slot& known = device.plan.slots[slot];
-    if (lines == 0 || known.producer < device.plan.header->source_count) continue;
+    if (lines == 0) continue;
     device.pages_out.push_back({slot, 0, lines});
     if (!known.is_observed) continue;
     const std::byte* page = page_of(device, slot, class_of(device.plan, slot));
@@ -240,8 +254,6 @@ void collect(device_context& device, device_record& out) {
       std::memcpy(device.lines_out.emplace_back().bytes, page + line * line_size, line_size);
     });
   }
-  std::ranges::fill(device.count, 0);
-  std::ranges::fill(device.pulled, 0);
   out = {device.pages_out.data(), reinterpret_cast<const std::byte*>(device.lines_out.data()),
          static_cast<std::uint32_t>(device.pages_out.size()),
          static_cast<std::uint32_t>(device.lines_out.size())};
@@ -252,14 +264,37 @@ device_code write(device_context* device, const device_record* what, device_erro
   return write_lines(*device, *what, false, why);
 }
 
-device_code commit(device_context* device, const device_record* what, device_record* changed,
-                   device_error* why) {
+/// A record of stage 0 names sources, one of a later stage host-run nodes that are done by then.
+bool is_of_stage(const device_plan& plan, std::uint32_t stage, const device_record& what) {
+  for (std::uint32_t i = 0; i < what.page_count; ++i) {
+    const std::uint32_t slot = what.pages[i].slot;
+    if (slot >= plan.header->slot_count || (i != 0 && what.pages[i - 1].slot >= slot)) return false;
+    const std::uint32_t producer = plan.slots[slot].producer;
+    const std::uint32_t sources = plan.header->source_count;
+    const bool is_source = producer < sources;
+    if (is_source != (stage == 0)) return false;
+    if (!is_source && plan.batch_of_node[producer - sources] != no_index) return false;
+    if (!is_source && plan.child_begin[producer] == plan.child_begin[producer + 1]) return false;
+  }
+  return true;
+}
+
+device_code commit(device_context* device, std::uint32_t stage, const device_record* what,
+                   device_record* changed, device_error* why) {
   if (const device_code fault = fault_of(*device, why); fault != device_code::ok) return fault;
   device_context& d = *device;
+  if (stage >= d.plan.header->stage_count || (stage != 0 && stage < d.next_stage) ||
+      (stage != 0 && d.next_stage == 0) || !is_of_stage(d.plan, stage, *what)) {
+    return say(why, device_code::invalid, "a record of another stage");
+  }
+  if (stage == 0 && d.next_stage != 0) forget_marks(d);
   if (const device_code code = write_lines(d, *what, true, why); code != device_code::ok) {
     return code;
   }
-  const level_pull how = pull_after_sources(d.plan, what->page_count, what->line_count);
+  const level_pull how = pull_after_record(d.plan, stage, what->page_count, what->line_count);
+  if (stage != 0) {
+    for (std::uint32_t i = 0; i < d.plan.header->level_count; ++i) no_longer_full(d.state, i);
+  }
   if (how != level_pull::marked) {
     flag_level(d.plan, d.state, 0, how);
   } else {
@@ -268,15 +303,23 @@ device_code commit(device_context* device, const device_record* what, device_rec
       if (d.changed[slot] != 0) push(d.plan, d.state, slot, d.changed[slot], 0, 1);
     }
   }
-  run_levels(d);
-  collect(d, *changed);
-  ++d.figures.commits;
+  run_levels(d, d.plan.stages[stage]);
+  collect(d, d.plan.stages[stage], *changed);
+  d.next_stage = stage + 1;
+  if (d.next_stage == d.plan.header->stage_count) {
+    SHEAF_ASSERT(std::ranges::count(d.todo, 0) == std::ssize(d.todo), "device-marks-are-gone");
+    forget_marks(d);
+    ++d.figures.commits;
+  }
   return device_code::ok;
 }
 
 device_code recompute(device_context* device, device_error* why) {
   if (const device_code fault = fault_of(*device, why); fault != device_code::ok) return fault;
   device_context& d = *device;
+  if (d.plan.header->host_node_count != 0) {
+    return say(why, device_code::unsupported, "the host computes a part of the plan");
+  }
   for (std::uint32_t slot = 0; slot < d.plan.header->slot_count; ++slot) {
     const std::uint32_t producer = d.plan.slots[slot].producer;
     if (producer < d.plan.header->source_count) continue;
@@ -284,9 +327,8 @@ device_code recompute(device_context* device, device_error* why) {
     d.todo[slot] = lines_of_result(d.plan.operations[node.operation], d.plan.slots[slot].page);
   }
   std::ranges::fill(d.pulled, 1);
-  run_levels(d);
-  device_record all;
-  collect(d, all);
+  run_levels(d, d.plan.stages[0]);
+  forget_marks(d);
   return device_code::ok;
 }
 

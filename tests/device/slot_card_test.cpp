@@ -23,9 +23,7 @@ class Cards : public testing::Test {
     auto compiled = declared.compile();
     ASSERT_TRUE(compiled) << compiled.error().message();
     graph = *compiled;
-    auto made = device_sections::of(*graph, {});
-    ASSERT_TRUE(made) << made.error().message();
-    sections = std::move(*made);
+    sections = device_sections::of(*graph, device_stages(*graph), {});
     plan = device_plan_at(sections->sections().data());
     frames.resize(plan.header->slot_count);
     std::iota(frames.rbegin(), frames.rend(), 100u);

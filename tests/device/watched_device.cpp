@@ -59,11 +59,11 @@ device_code load_watched(device_context* device, const device_section* sections,
   return code;
 }
 
-device_code commit_watched(device_context* device, const device_record* what,
+device_code commit_watched(device_context* device, std::uint32_t stage, const device_record* what,
                            device_record* changed, device_error* why) {
   ++calls.commits;
   if (watching.before_commit != nullptr) watching.before_commit();
-  const device_code code = inner->commit(device, what, changed, why);
+  const device_code code = inner->commit(device, stage, what, changed, why);
   if (code == device_code::ok) ++calls.commits_done;
   return code;
 }

@@ -101,7 +101,7 @@ TEST(Figures, TheTextOfAnEngineEndsWithItsWork) {
   EXPECT_EQ(rows[0], (std::vector<std::string>{"epoch", "1011", "published"}));
   EXPECT_EQ(rows[std::size(stats_figures)][0], "isa");
   EXPECT_EQ(rows[std::size(stats_figures)][1], "avx2");
-  EXPECT_EQ(rows.back()[0], "device_commits");
+  EXPECT_EQ(rows.back()[0], "mixed_commits");
 }
 
 TEST(Figures, ColumnsLineUpAndNoLineEndsInASpaceOrPassesAHundredColumns) {

@@ -8,6 +8,8 @@
 ///            behind the other, page by page, rising inside a page.
 ///   commit   a record of source pages goes in, everything derived is brought up to date on the
 ///            device, a record of what changed comes out.
+///   stage    what a commit computes before the host has to run something itself: a plan whose
+///            operators all have bodies has one. See `sheaf/propagate/device_plan.hpp`.
 ///
 /// Invariants
 ///  1. `device-all-or-told`: a call that returns anything but `ok` names the reason; after `lost`
@@ -25,7 +27,7 @@
 
 namespace sheaf::inline v0 {
 
-inline constexpr std::uint32_t device_ops_version = 1;
+inline constexpr std::uint32_t device_ops_version = 2;
 
 enum class device_code : std::uint32_t {
   ok,
@@ -118,11 +120,14 @@ struct device_ops {
   /// Writes lines of any pages, derived ones too, and derives nothing from them: how a device is
   /// brought up to date with what others committed.
   device_code (*write)(device_context* device, const device_record* what, device_error* why);
-  /// Writes lines of source pages, of which each counts as changed, and propagates. `changed` gets
-  /// every derived page that changed.
-  device_code (*commit)(device_context* device, const device_record* what, device_record* changed,
-                        device_error* why);
-  /// Recomputes all derived pages.
+  /// Runs one stage of a commit: writes lines, of which each counts as changed, and propagates.
+  /// `what` are pages of sources in stage 0, which begins a commit and forgets one that did not
+  /// come to its last stage; later, pages that the host computed since the stage before. `changed`
+  /// gets every page that this stage changed. Stages of a commit rise; who knows that nothing
+  /// reaches a stage may leave it out.
+  device_code (*commit)(device_context* device, std::uint32_t stage, const device_record* what,
+                        device_record* changed, device_error* why);
+  /// Recomputes all derived pages; `unsupported` where the host computes some of them.
   device_code (*recompute)(device_context* device, device_error* why);
   /// Reads whole pages, packed in the order of `slots`.
   device_code (*read)(device_context* device, const std::uint32_t* slots, std::uint32_t count,

@@ -110,6 +110,8 @@ inline constexpr figure<work_counters> work_figures[] = {
                     "frames taken from the allocator"),
     detail::counted("device_commits", "commits", &work_counters::device_commits,
                     "commits that propagated on a device"),
+    detail::counted("mixed_commits", "commits", &work_counters::mixed_commits,
+                    "of these, those in which the host ran a part"),
 };
 
 namespace detail {

@@ -7,10 +7,16 @@
 ///   batch    the pages of one level that one kernel computes: nodes of equal kind, semiring, type
 ///            and page class.
 ///   words    one array of all index tables; a table is a place in it.
+///   host-run a node whose operator has no body on a device. Its pages have slots and frames like
+///            any other, but it is in no batch: the host computes them and writes them here.
+///   stage    the levels a device runs before the host runs the next host-run nodes. A node is in
+///            the first stage that comes after all it reads. Where there is more than one stage,
+///            a level is the nodes of one level of the plan that are in one stage.
 ///
 /// Invariants
-///  1. Slots, nodes, operands and children are those of the plan (plan.hpp), lazy nodes left out.
-///  2. Batches are in the order of levels; `batch_slots` of a batch rise.
+///  1. Slots, nodes and operands are those of the plan (plan.hpp), lazy nodes left out; children
+///     too, host-run ones left out.
+///  2. Batches are in the order of levels, levels in that of stages; `batch_slots` of a batch rise.
 ///
 /// Thread safety: constant data.
 #pragma once
@@ -35,7 +41,7 @@ enum class plan_section : std::uint32_t {
   children,           ///< device_child
   constants,          ///< u64, of weights
   slots,              ///< device_slot, by slot
-  levels,             ///< device_level, by level of the plan
+  levels,             ///< device_level; [0] the sources
   consumers,          ///< u32, levels
   batches,            ///< device_batch
   batch_slots,        ///< u32
@@ -51,8 +57,9 @@ enum class plan_section : std::uint32_t {
   dense,              ///< dense_shape
   lengths,            ///< u64, elements of each producer's array
   source_pages,       ///< u8, page_class of each source
+  stages,             ///< device_stage
 };
-inline constexpr std::uint32_t plan_section_count = 25;
+inline constexpr std::uint32_t plan_section_count = 26;
 
 struct device_plan_header {
   std::uint32_t slot_count;
@@ -61,6 +68,8 @@ struct device_plan_header {
   std::uint32_t level_count;  ///< level 0, the sources, too
   std::uint32_t batch_count;
   std::uint32_t source_page_count;
+  std::uint32_t stage_count;      ///< at least 1
+  std::uint32_t host_node_count;  ///< host-run ones
   std::uint64_t source_line_count;              ///< lines with elements
   std::uint64_t pages_of_class[page_class_count];  ///< frames it needs
 };
@@ -86,6 +95,13 @@ static_assert(sizeof(device_child) == 16);
 struct device_level {
   std::uint32_t batch_begin, batch_end;
   std::uint32_t consumer_begin, consumer_end;  ///< into `consumers`: levels that read this one
+};
+
+/// Levels [level_begin, level_end). Where host-run nodes are all that is behind the sources, none.
+struct device_stage {
+  std::uint32_t level_begin, level_end;
+  std::uint32_t batch_begin, batch_end;
+  std::uint32_t slot_begin, slot_end;  ///< into `batch_slots`: what it computes
 };
 
 struct device_batch {
@@ -153,6 +169,7 @@ struct device_plan {
   const dense_shape* dense;
   const std::uint64_t* lengths;
   const std::uint8_t* source_pages;
+  const device_stage* stages;
 };
 
 /// The plan whose sections lie at `sections`, `plan_section_count` of them, in order.
@@ -186,6 +203,7 @@ struct device_plan {
   set(plan_section::dense, made.dense);
   set(plan_section::lengths, made.lengths);
   set(plan_section::source_pages, made.source_pages);
+  set(plan_section::stages, made.stages);
   return made;
 }
 

@@ -29,6 +29,7 @@ struct work_counters {
   std::uint64_t bytes_moved = 0;            ///< bytes read and written by bodies, apply and copies
   std::uint64_t frames_allocated = 0;       ///< frames taken from the allocator
   std::uint64_t device_commits = 0;         ///< commits that propagated on a device
+  std::uint64_t mixed_commits = 0;          ///< of these, those in which the host ran a part of it
 
   work_counters& operator+=(const work_counters& other) noexcept {
     source_pages_touched += other.source_pages_touched;
@@ -50,6 +51,7 @@ struct work_counters {
     bytes_moved += other.bytes_moved;
     frames_allocated += other.frames_allocated;
     device_commits += other.device_commits;
+    mixed_commits += other.mixed_commits;
     return *this;
   }
   friend bool operator==(const work_counters&, const work_counters&) = default;
