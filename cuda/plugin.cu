@@ -24,6 +24,24 @@ std::atomic<bool> is_forked_child{false};
 
 void note_forked_child() { is_forked_child.store(true, std::memory_order_relaxed); }
 
+/// Devices lost in this process, a bit each; those past the last share it.
+std::atomic<std::uint64_t> lost_devices{0};
+
+std::uint64_t bit_of(std::uint32_t index) { return std::uint64_t{1} << (index < 63 ? index : 63); }
+void note_if_lost(const device_context& device) {
+  if (device.is_lost) lost_devices.fetch_or(bit_of(device.settings.index));
+}
+
+/// `ok`, or why device `index` is out of reach of this process, without a call of the driver.
+device_code check_reach(std::uint32_t index, device_error* why) {
+  if (is_forked_child.load(std::memory_order_relaxed)) {
+    return tell(why, device_code::lost, "device %u does not outlive a fork: exec comes first",
+                index);
+  }
+  if ((lost_devices.load() & bit_of(index)) == 0) return device_code::ok;
+  return tell(why, device_code::lost, "device %u was lost in this process", index);
+}
+
 /// Lends the device's context to the calling thread.
 class current_context {
  public:
@@ -42,13 +60,27 @@ class current_context {
   CUresult pushed_;
 };
 
+/// Makes a loss known to the process when a call ends.
+class lost_note {
+ public:
+  explicit lost_note(const device_context& device) noexcept : device_(device) {}
+  ~lost_note() { note_if_lost(device_); }
+  lost_note(const lost_note&) = delete;
+  lost_note& operator=(const lost_note&) = delete;
+
+ private:
+  const device_context& device_;
+};
+
 /// Runs `call` on an open device that is not lost, with its context current.
 template <class Call>
 device_code on(device_context* device, device_error* why, Call&& call) noexcept {
   if (device->is_lost) return lose(*device, why, "lost");
-  if (is_forked_child.load(std::memory_order_relaxed)) {
-    return lose(*device, why, "opened before a fork, which a device does not outlive");
+  device_error unreached;
+  if (check_reach(device->settings.index, &unreached) != device_code::ok) {
+    return lose(*device, why, "%s", unreached.text);
   }
+  const lost_note note(*device);
   const current_context lent(*device);
   if (!lent.is_current()) return lose(*device, why, "the driver does not make its context current");
   try {
@@ -76,9 +108,12 @@ int driver_version(device_error* why) noexcept {
 }
 
 std::uint32_t count_devices(device_error* why) {
+  // What was found once stays: a driver with a device that failed answers nothing any more.
+  static std::atomic<std::uint32_t> known{0};
   device_error unwanted;
   if (why == nullptr) why = &unwanted;
   *why = {};
+  if (const std::uint32_t count = known.load(std::memory_order_relaxed); count != 0) return count;
   const int driver = driver_version(why);
   if (driver == 0) return 0;
   int count = 0;
@@ -94,6 +129,7 @@ std::uint32_t count_devices(device_error* why) {
     return 0;
   }
   if (count == 0) tell(why, device_code::absent, "the driver knows no device");
+  known.store(static_cast<std::uint32_t>(count), std::memory_order_relaxed);
   return static_cast<std::uint32_t>(count);
 }
 
@@ -103,6 +139,7 @@ device_code describe_device(std::uint32_t index, device_info* into, device_error
   if (index >= count) {
     return tell(why, device_code::absent, "device %u of %u", index, count);
   }
+  if (const device_code code = check_reach(index, why); code != device_code::ok) return code;
   cudaDeviceProp found{};
   if (const cudaError_t e = cudaGetDeviceProperties(&found, static_cast<int>(index))) {
     return tell_runtime(why, e, "cudaGetDeviceProperties");
@@ -197,6 +234,7 @@ device_code open_device(const device_settings* settings, device_context** made, 
                                ? retain_and_start(*device, why)
                                : tell(why, device_code::out_of_memory, "pthread_atfork");
   if (code != device_code::ok) {
+    note_if_lost(*device);
     close_device(device);
     return code;
   }
@@ -208,7 +246,7 @@ device_code open_device(const device_settings* settings, device_context** made, 
 /// still write to what they own, and the driver may never answer.
 void close_device(device_context* device) {
   if (device == nullptr) return;
-  if (device->is_lost || is_forked_child.load(std::memory_order_relaxed)) {
+  if (device->is_lost || check_reach(device->settings.index, nullptr) != device_code::ok) {
     static_cast<void>(device->runner.release());
     delete device;
     return;

@@ -54,8 +54,7 @@ class device_mirror {
   [[nodiscard]] const device_slot& slot(std::uint32_t slot) const noexcept {
     return sections_->view().slots[slot];
   }
-  /// Lines the device has to catch up with, those that changed twice counted twice; 0 where nothing
-  /// is loaded, which happens once.
+  /// Lines the device has to catch up with; 0 where nothing is loaded, which happens once.
   [[nodiscard]] std::uint64_t stale_line_count() const noexcept {
     return is_loaded() ? stale_count_ : 0;
   }
@@ -63,7 +62,7 @@ class device_mirror {
   /// given up.
   void note_host_change(std::uint32_t slot, line_mask lines) noexcept {
     if (!is_loaded() || !is_on_device(slot)) return;
-    stale_count_ += line_count(lines);
+    stale_count_ += line_count(lines & ~stale_lines_[slot]);
     stale_lines_[slot] |= lines;
     stale_.insert(slot);
   }

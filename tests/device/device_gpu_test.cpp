@@ -1,42 +1,31 @@
 /// \file
 /// The random programs of the model test on a real device: promise P1 between the CPU and a GPU, by
-/// launches and by graphs. Usage: device_gpu_test [programs]. SHEAF_CUDA_PLUGIN names the plugin.
-#include <dlfcn.h>
-
+/// graphs and by launches. Four programs in five have 50 steps, so 1300 hold 1000 of those.
+///
+/// Usage: device_gpu_test [programs [seconds [first seed]]]: so many programs by each executor,
+/// fewer where the seconds are over. SHEAF_CUDA_PLUGIN names the plugin.
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 
 #include <sheaf/engine/engine.hpp>
 
+#include "device/watched_device.hpp"
 #include "engine/open_device.hpp"
 #include "model/random_program.hpp"
 
 namespace {
 
+using clock = std::chrono::steady_clock;
+
 constexpr int skipped = 77;
 
-const sheaf::device_ops* open_plugin() {
-  const char* path = std::getenv("SHEAF_CUDA_PLUGIN");
-  void* plugin = dlopen(path != nullptr ? path : "libsheaf_cuda.so", RTLD_NOW | RTLD_LOCAL);
-  if (plugin == nullptr) {
-    std::printf("SKIPPED: %s\n", dlerror());
-    return nullptr;
-  }
-  const auto entry =
-      reinterpret_cast<sheaf::device_ops_entry>(dlsym(plugin, sheaf::device_ops_symbol));
-  const sheaf::device_ops* ops = entry == nullptr ? nullptr : entry(sheaf::device_ops_version);
-  if (ops == nullptr) {
-    std::printf("WRONG: no table of version %u\n", sheaf::device_ops_version);
-    std::exit(1);
-  }
-  sheaf::device_error why;
-  if (ops->count(&why) == 0) {
-    std::printf("SKIPPED: no device: %s\n", why.text);
-    return nullptr;
-  }
-  return ops;
-}
+struct bounds {
+  std::uint64_t programs = 200;
+  double seconds = 60;
+  std::uint64_t first = 1;
+};
 
 /// A small graph, to hear what the device says.
 bool answers() {
@@ -63,34 +52,61 @@ bool answers() {
   return true;
 }
 
-int run(std::uint64_t first, std::uint64_t programs, const char* how) {
+/// Programs by one executor, until `end`; false where one differs.
+bool run(const sheaf::device_ops& ops, sheaf::device_executor executor, const char* name,
+         const bounds& within, clock::time_point end) {
+  sheaf::use_device_ops(sheaf_test::watched(ops, {.executor = executor}), true);
   model_test::coverage covered;
-  for (std::uint64_t seed = first; seed < first + programs; ++seed) {
-    const std::string difference = model_test::run_program(seed, covered);
-    if (difference.empty()) continue;
-    std::printf("WRONG, %s, seed %llu: %s\n", how, static_cast<unsigned long long>(seed),
-                difference.c_str());
-    return 1;
+  std::string difference;
+  std::uint64_t seed = within.first;
+  for (; seed < within.first + within.programs && clock::now() < end; ++seed) {
+    difference = model_test::run_program(seed, covered);
+    if (!difference.empty()) break;
   }
-  std::printf("%s: %llu programs, %llu commits, %llu of them on the device, equal bits\n", how,
-              static_cast<unsigned long long>(programs),
+  sheaf::use_device_ops(nullptr, false);
+  if (!difference.empty()) {
+    std::printf("WRONG, %s, run again with: device_gpu_test 1 60 %llu: %s\n", name,
+                static_cast<unsigned long long>(seed), difference.c_str());
+    return false;
+  }
+  const std::uint64_t there = covered.work.device_commits;
+  std::printf("%s: %llu programs from seed %llu, %llu commits, %llu of them on the device, "
+              "%llu plans loaded, equal bits\n",
+              name, static_cast<unsigned long long>(covered.programs),
+              static_cast<unsigned long long>(within.first),
               static_cast<unsigned long long>(covered.commits),
-              static_cast<unsigned long long>(covered.work.device_commits));
-  return covered.work.device_commits == 0 ? 1 : 0;
+              static_cast<unsigned long long>(there),
+              static_cast<unsigned long long>(sheaf_test::calls_watched().loads_done));
+  std::fflush(stdout);
+  if (there == 0) std::printf("WRONG, %s: no commit ran on the device\n", name);
+  return there != 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::uint64_t programs = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 200;
-  const sheaf::device_ops* ops = open_plugin();
-  if (ops == nullptr) return skipped;
+  bounds within;
+  if (argc > 1) within.programs = std::strtoull(argv[1], nullptr, 10);
+  if (argc > 2) within.seconds = std::strtod(argv[2], nullptr);
+  if (argc > 3) within.first = std::strtoull(argv[3], nullptr, 10);
+  std::string why;
+  const sheaf::device_ops* const ops = sheaf_test::find_gpu(why);
+  if (ops == nullptr) {
+    std::printf("SKIPPED: %s\n", why.c_str());
+    return skipped;
+  }
   sheaf::use_device_ops(ops, true);
   if (!answers()) {
     std::printf("WRONG: a small graph\n");
     return 1;
   }
-  const int wrong = run(1, programs, "graph");
-  sheaf::use_device_ops(nullptr, false);
-  return wrong;
+  const clock::time_point begin = clock::now();
+  const auto after = [&](double share) {
+    return begin + std::chrono::duration_cast<clock::duration>(
+                       std::chrono::duration<double>(within.seconds * share));
+  };
+  const bool is_right =
+      run(*ops, sheaf::device_executor::graph, "graph", within, after(0.5)) &&
+      run(*ops, sheaf::device_executor::stream, "stream", within, after(1));
+  return is_right ? 0 : 1;
 }

@@ -11,19 +11,6 @@ using namespace sheaf;
 
 namespace {
 
-template <class Visitor>
-void visit_typed(const any_array& target, Visitor&& visitor) {
-  switch (target.type()) {
-    case dtype::f32: return visitor(array<float>(target.handle()));
-    case dtype::f64: return visitor(array<double>(target.handle()));
-    case dtype::i32: return visitor(array<std::int32_t>(target.handle()));
-    case dtype::i64: return visitor(array<std::int64_t>(target.handle()));
-    case dtype::u8: return visitor(array<std::uint8_t>(target.handle()));
-    case dtype::u32: return visitor(array<std::uint32_t>(target.handle()));
-    case dtype::u64: return visitor(array<std::uint64_t>(target.handle()));
-  }
-}
-
 template <element T>
 std::string difference_in(const array<T>& target, const snapshot& wanted, const snapshot& found) {
   const auto want = wanted.fetch(target);
@@ -52,9 +39,10 @@ std::string difference_of(engine& wanted, engine& found, const std::vector<named
   const snapshot want = wanted.snapshot();
   const snapshot have = found.snapshot();
   if (!want || !have) return "a snapshot does not open";
-  std::string differs;
   for (const auto& [name, target] : compared) {
-    visit_typed(target, [&](const auto& typed) { differs = difference_in(typed, want, have); });
+    const std::string differs = visit_dtype(target.type(), [&]<element T>(std::type_identity<T>) {
+      return difference_in(array<T>(target.handle()), want, have);
+    });
     if (!differs.empty()) return "array " + name + ", " + differs;
   }
   return {};
