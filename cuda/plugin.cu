@@ -88,7 +88,12 @@ device_code on(device_context* device, device_error* why, Call&& call) noexcept 
       device->runner = make_device_runner(*device, why);
       if (device->runner == nullptr) return why->code;
     }
-    return call(*device->runner);
+    const device_code code = call(*device->runner);
+    // A part that knows no `device_context` only says so.
+    if (code == device_code::lost && !device->is_lost) {
+      return lose(*device, why, "%s", why != nullptr ? why->text : "lost");
+    }
+    return code;
   } catch (const std::bad_alloc&) {
     // Where in the middle it was is not known, so neither is what changed.
     return lose(*device, why, "no memory left on the host in the middle of a call");
@@ -234,6 +239,7 @@ device_code open_device(const device_settings* settings, device_context** made, 
                                ? retain_and_start(*device, why)
                                : tell(why, device_code::out_of_memory, "pthread_atfork");
   if (code != device_code::ok) {
+    device->is_lost |= code == device_code::lost;
     note_if_lost(*device);
     close_device(device);
     return code;

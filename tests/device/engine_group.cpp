@@ -39,11 +39,12 @@ std::string difference_of(engine& wanted, engine& found, const std::vector<named
   const snapshot want = wanted.snapshot();
   const snapshot have = found.snapshot();
   if (!want || !have) return "a snapshot does not open";
-  for (const auto& [name, target] : compared) {
+  for (const named_array& each : compared) {
+    const any_array& target = each.array;
     const std::string differs = visit_dtype(target.type(), [&]<element T>(std::type_identity<T>) {
       return difference_in(array<T>(target.handle()), want, have);
     });
-    if (!differs.empty()) return "array " + name + ", " + differs;
+    if (!differs.empty()) return "array " + each.name + ", " + differs;
   }
   return {};
 }

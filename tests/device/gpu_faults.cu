@@ -2,6 +2,7 @@
 
 #include <cuda.h>
 #include <cuda_runtime.h>
+#include <dlfcn.h>
 
 #include <chrono>
 #include <vector>
@@ -24,11 +25,11 @@ __global__ void trap_after(std::uint64_t nanoseconds) {
   __trap();
 }
 
-constexpr int hog_threads = 1024;
-constexpr int hog_blocks_per_multiprocessor = 2;
+/// A divisor of what a multiprocessor of any device holds.
+constexpr int hog_threads = 512;
 
 /// Every block stays; the last one to begin says that all run.
-__global__ void __launch_bounds__(hog_threads, hog_blocks_per_multiprocessor)
+__global__ void __launch_bounds__(hog_threads, 4)
     hog(std::uint64_t nanoseconds, unsigned* begun, volatile unsigned* all_run) {
   const std::uint64_t begin = device_nanoseconds();
   if (threadIdx.x == 0 && atomicAdd(begun, 1U) + 1 == gridDim.x) {
@@ -60,20 +61,18 @@ process_state& state() {
   return made;
 }
 
+/// Not through the runtime, which might make a context current.
 template <class Call>
-Call driver_call(const char* name, unsigned version) {
-  void* found = nullptr;
-  cudaDriverEntryPointQueryResult how{};
-  static_cast<void>(
-      cudaGetDriverEntryPointByVersion(name, &found, version, cudaEnableDefault, &how));
-  return how == cudaDriverEntryPointSuccess ? reinterpret_cast<Call>(found) : nullptr;
+Call driver_call(const char* name) {
+  static void* const driver = ::dlopen("libcuda.so.1", RTLD_NOW);
+  return driver != nullptr ? reinterpret_cast<Call>(::dlsym(driver, name)) : nullptr;
 }
 
 }  // namespace
 
 std::string start_runtime() {
   process_state& s = state();
-  int processors = 0;
+  int processors = 0, threads = 0;
   cudaFuncAttributes unused{};
   void* all_run = nullptr;
   cudaError_t error = cudaSetDevice(0);
@@ -87,8 +86,11 @@ std::string start_runtime() {
   if (error == cudaSuccess) {
     error = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0);
   }
+  if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&threads, cudaDevAttrMaxThreadsPerMultiProcessor, 0);
+  }
   s.all_run = static_cast<unsigned*>(all_run);
-  s.hog_blocks = static_cast<unsigned>(processors * hog_blocks_per_multiprocessor);
+  s.hog_blocks = static_cast<unsigned>(processors * (threads / hog_threads));
   return words("the runtime of the test", error);
 }
 
@@ -150,7 +152,7 @@ std::string use_runtime(std::uint32_t seed) {
 }
 
 void* current_context() {
-  static const auto get = driver_call<decltype(&cuCtxGetCurrent)>("cuCtxGetCurrent", 4000);
+  static const auto get = driver_call<decltype(&cuCtxGetCurrent)>("cuCtxGetCurrent");
   CUcontext found = nullptr;
   if (get == nullptr || get(&found) != CUDA_SUCCESS) return nullptr;
   return found;
@@ -164,7 +166,7 @@ int current_device() {
 
 void* push_own_context() {
   using create_call = CUresult (*)(CUcontext*, unsigned, CUdevice);
-  static const auto create = driver_call<create_call>("cuCtxCreate", 3020);
+  static const auto create = driver_call<create_call>("cuCtxCreate_v2");
   CUcontext made = nullptr;
   if (create == nullptr || create(&made, 0, 0) != CUDA_SUCCESS) return nullptr;
   return made;
@@ -172,7 +174,7 @@ void* push_own_context() {
 
 void drop_own_context(void* context) {
   using destroy_call = CUresult (*)(CUcontext);
-  static const auto destroy = driver_call<destroy_call>("cuCtxDestroy", 4000);
+  static const auto destroy = driver_call<destroy_call>("cuCtxDestroy_v2");
   if (destroy != nullptr) static_cast<void>(destroy(static_cast<CUcontext>(context)));
 }
 

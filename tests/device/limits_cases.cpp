@@ -7,22 +7,19 @@ using namespace sheaf;
 namespace {
 
 constexpr std::size_t bytes_max = std::size_t{64} << 20;
-/// 24 MiB each: two fit beside their source's 8 MiB, three do not.
-constexpr std::uint64_t source_length = std::uint64_t{2} << 20;
-constexpr std::uint64_t length = std::uint64_t{6} << 20;
+/// 12 MiB an array: six of them are too many, two are few enough for all that a plan takes besides.
+constexpr std::uint64_t length = std::uint64_t{3} << 20;
+constexpr unsigned more_arrays = 4;
 
 /// One engine on the device and one here, with a graph that changes.
 class memory_case {
  public:
   std::string open(const device_ops* ops, bool enforces, const std::string& forced) {
-    std::vector<std::uint32_t> indices(length);
-    for (std::uint64_t i = 0; i < length; ++i) {
-      indices[i] = static_cast<std::uint32_t>(i * 7 % source_length);
+    source_ = declared_.source<float>("source", length);
+    first_ = declared_.derive("first", source_ + source_);
+    for (unsigned i = 0; i < more_arrays; ++i) {
+      more_.push_back({name_of_more(i), declared_.derive(name_of_more(i), first_ * source_)});
     }
-    source_ = declared_.source<float>("source", source_length);
-    first_ = declared_.derive("first", gather(source_, indices));
-    second_ = declared_.derive("second", first_ + first_);
-    third_ = declared_.derive("third", second_ * first_);
     if (std::string why = engines_.add(reference_way()); !why.empty()) return why;
     engine_way way =
         device_way("device", watched(*ops, {.enforces_memory = enforces}), forced);
@@ -33,7 +30,7 @@ class memory_case {
   /// Some commits; `there`: whether they have to run on the device.
   std::string commits(bool there, const std::vector<named_array>& compared) {
     for (std::uint64_t i = 0; i < 3; ++i) {
-      const std::uint64_t at = ++number_ * 131 % source_length;
+      const std::uint64_t at = ++number_ * 131 % length;
       std::string wrong = engines_.commit([&](transaction& txn) {
         txn.set(source_, {.index = at}, static_cast<float>(at) / 7);
       });
@@ -52,38 +49,45 @@ class memory_case {
   }
 
   std::string run() {
-    const std::vector<named_array> both{{"first", first_}, {"second", second_}};
-    std::vector<named_array> all = both;
-    all.push_back({"third", third_});
+    const std::vector<named_array> few{{"first", first_}};
+    std::vector<named_array> all = more_;
+    all.push_back(few[0]);
     if (std::string wrong = commits(false, all); !wrong.empty()) return "too large, " + wrong;
-    const std::uint64_t refused = calls_watched().loads;
-    if (refused != 1) return "a plan that does not fit is loaded more than once";
-    std::string wrong = engines_.commit([&](transaction& txn) { txn.graph().drop(third_); });
-    if (wrong.empty()) wrong = commits(true, both);
+    if (calls_watched().loads != 1) return "a plan that does not fit is loaded more than once";
+    std::string wrong = engines_.commit([&](transaction& txn) {
+      for (const named_array& each : more_) txn.graph().drop(each.array);
+    });
+    if (wrong.empty()) wrong = commits(true, few);
     if (!wrong.empty()) return "made smaller, " + wrong;
     if (calls_watched().loads_done != 1) return "the plan that fits is loaded more than once";
-    return grow(both);
+    return grow(few);
   }
 
-  /// A third array again; its handle is each engine's own.
-  std::string grow(const std::vector<named_array>& both) {
-    std::vector<array<float>> third;
+  /// More arrays again; their handles are each engine's own.
+  std::string grow(const std::vector<named_array>& few) {
+    std::vector<array<float>> last;
     std::string wrong = engines_.commit([&](transaction& txn) {
-      third.push_back(txn.graph().derive("another", second_ * first_));
+      for (unsigned i = 0; i < more_arrays; ++i) {
+        const auto made = txn.graph().derive("again " + name_of_more(i), first_ * source_);
+        if (i == 0) last.push_back(made);
+      }
     });
-    if (wrong.empty()) wrong = commits(false, both);
+    if (wrong.empty()) wrong = commits(false, few);
     if (!wrong.empty()) return "made larger, " + wrong;
     const snapshot here = engines_[0].snapshot(), there = engines_[1].snapshot();
-    for (std::uint64_t i = 0; i < length; i += 1009) {
-      const auto wanted = here.get(third[0], i), found = there.get(third[1], i);
+    for (std::uint64_t i = 0; i < length; i += 131) {
+      const auto wanted = here.get(last[0], i), found = there.get(last[1], i);
       if (!wanted || !found || !same_bits(*wanted, *found)) return "made larger, other bits";
     }
     return {};
   }
 
  private:
+  static std::string name_of_more(unsigned i) { return "more " + std::to_string(i); }
+
   model declared_;
-  array<float> source_, first_, second_, third_;
+  array<float> source_, first_;
+  std::vector<named_array> more_;
   engine_group engines_{declared_, {}};
   std::uint64_t number_ = 0;
 };
