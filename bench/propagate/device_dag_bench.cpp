@@ -193,6 +193,17 @@ void run_width(const device_ops& ops, std::uint32_t width) {
       const timing part = on.run(few, 15);
       std::printf("figure: dag_%u_%s_%s_pages %.1f us_gpu %u_pages\n", width, parents, way,
                   part.gpu, on.changed_pages);
+      few.clear();
+      for (std::uint32_t i = 0; i < width / 100; ++i) few.push_back({i, 0, 1});
+      const timing near = on.run(few, 25);
+      verify(on, of, "adjacent lines");
+      std::printf("figure: dag_%u_%s_%s_adjacent_lines %.1f us_gpu %u_pages\n", width, parents, way,
+                  near.gpu, on.changed_pages);
+      for (line_record& page : few) page.lines = ~line_mask{0};
+      const timing whole = on.run(few, 15);
+      verify(on, of, "adjacent pages");
+      std::printf("figure: dag_%u_%s_%s_adjacent_pages %.1f us_gpu %u_pages\n", width, parents, way,
+                  whole.gpu, on.changed_pages);
       const timing one = on.run({{width / 2, 0, 1}}, 200);
       std::printf("figure: dag_%u_%s_%s_one_line %.1f us_gpu\n", width, parents, way, one.gpu);
       std::printf("figure: dag_%u_%s_%s_one_line_wall %.1f us %llu_captures\n", width, parents, way,

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include <cuda_pipeline_primitives.h>
 #include <cuda/atomic>
 
 #include "cuda/page/scatter_bodies.hpp"
@@ -23,22 +24,22 @@ constexpr std::uint32_t no_level = 0xffff'ffffu;
 /// In shared memory.
 struct block_state {
   slot_card cards[place_count];
+  slot_card ahead[block_warps][card_children];  ///< of the readers of a warp's page, on their way
   uint2 masks[place_count];          ///< low and high half: shared memory has no atomic on 64 bits
   std::uint32_t slots[place_count];  ///< of a mark; no_slot: the place is free
   std::uint32_t is_listed[place_count];
   /// Places of a level's marks, for this level and the next; a third so that one can be emptied.
   std::uint16_t lists[3][marks_max];
   std::uint32_t counts[3];
-  std::uint32_t mark_count;
   std::uint32_t far_count;      ///< marks of levels behind the next one, not listed yet
   std::uint32_t far_level;      ///< the least of them
   std::uint32_t foreign_level;  ///< the least one with a mark that is not for this kernel
   std::uint32_t must_stop;
-  std::uint32_t must_collect;  ///< something found no room in pinned memory
-  std::uint32_t pages, lines;  ///< sent
-  std::uint32_t claimed;       ///< pages << line_bits | lines
+  std::uint32_t claimed;  ///< sum of all claims of room: pages << line_bits | lines
+  std::uint32_t refused;  ///< the least claim that found none
 };
 constexpr unsigned line_bits = 19;
+constexpr std::uint32_t no_claim_of_room = 0xffff'ffffu;
 /// Records beyond which the next level is not begun, so that `claimed` holds what one more may add.
 constexpr std::uint32_t pages_sent_max = 1024;
 static_assert((pages_sent_max + marks_max * unit_lines) >> (32 - line_bits) == 0);
@@ -48,27 +49,11 @@ __device__ __forceinline__ line_mask mask_of(const uint2& halves) {
   return std::uint64_t{halves.y} << 32 | halves.x;
 }
 
-struct card_words {
-  uint4 words[4];
-};
-__device__ __forceinline__ card_words read_card(const slot_card* at) {
-  const uint4* const from = reinterpret_cast<const uint4*>(at);
-  return {{__ldg(from), __ldg(from + 1), __ldg(from + 2), __ldg(from + 3)}};
-}
-__device__ __forceinline__ void put_card(slot_card& to, const card_words& card) {
+__device__ __forceinline__ void copy_card(slot_card& to, const slot_card& from) {
   uint4* const at = reinterpret_cast<uint4*>(&to);
+  const uint4* const source = reinterpret_cast<const uint4*>(&from);
 #pragma unroll
-  for (unsigned i = 0; i < 4; ++i) at[i] = card.words[i];
-}
-
-/// The level, out of the words.
-__device__ __forceinline__ std::uint32_t level_of(const card_words& card) {
-  static_assert(offsetof(slot_card, level) == 32);
-  return card.words[2].x & 0xffffu;
-}
-__device__ __forceinline__ card_body body_of(const card_words& card) {
-  static_assert(offsetof(slot_card, body) == 34);
-  return static_cast<card_body>(card.words[2].x >> 16 & 0xffu);
+  for (unsigned i = 0; i < sizeof(slot_card) / sizeof(uint4); ++i) at[i] = source[i];
 }
 
 __device__ __forceinline__ std::byte* page_of(const small_commit& all, const slot_card& card,
@@ -89,7 +74,12 @@ __device__ __forceinline__ void list_mark(block_state& block, unsigned at, std::
                                           std::uint32_t next) {
   if (level == next) {
     const unsigned list = next % 3;
-    block.lists[list][atomicAdd(&block.counts[list], 1)] = static_cast<std::uint16_t>(at);
+    const std::uint32_t index = atomicAdd(&block.counts[list], 1);
+    if (index >= marks_max) {
+      block.must_stop = 1;  // not listed: handed on
+      return;
+    }
+    block.lists[list][index] = static_cast<std::uint16_t>(at);
     block.is_listed[at] = 1;
     return;
   }
@@ -99,8 +89,8 @@ __device__ __forceinline__ void list_mark(block_state& block, unsigned at, std::
 
 /// Marks lines of `slot`, whose card is `card`. `next`: the level behind the one that runs.
 __device__ __forceinline__ void mark_here(const small_commit& all, block_state& block,
-                                          std::uint32_t slot, line_mask mask,
-                                          const card_words& card, std::uint32_t next) {
+                                          std::uint32_t slot, line_mask mask, const slot_card& card,
+                                          std::uint32_t next) {
   unsigned at = slot * 0x9E37'79B1u >> 22;
   for (unsigned probe = 0; probe < probes_max; ++probe, at = (at + 1) % place_count) {
     const std::uint32_t found = atomicCAS(&block.slots[at], no_slot, slot);
@@ -110,26 +100,51 @@ __device__ __forceinline__ void mark_here(const small_commit& all, block_state& 
     if (low != 0) atomicOr(&block.masks[at].x, low);
     if (high != 0) atomicOr(&block.masks[at].y, high);
     if (found == slot) return;
-    put_card(block.cards[at], card);
-    const std::uint32_t level = level_of(card);
-    if (body_of(card) == card_body::elsewhere) atomicMin(&block.foreign_level, level);
-    if (atomicAdd(&block.mark_count, 1) < marks_max) list_mark(block, at, level, next);
-    else block.must_stop = 1;  // not listed: handed on
+    copy_card(block.cards[at], card);
+    const std::uint32_t level = card.level;
+    if (card.body == card_body::elsewhere) atomicMin(&block.foreign_level, level);
+    list_mark(block, at, level, next);
     return;
   }
-  slot_card copied;
-  put_card(copied, card);
-  mark_outside(all, block, copied.batch, slot, mask);
+  mark_outside(all, block, card.batch, slot, mask);
 }
 
-/// Marks what the changed lines of a page reach. All lanes; `ahead`: of lanes below the number of
-/// children the card of that child.
+/// Sends for the cards of a page's readers, a lane each.
+__device__ __forceinline__ void look_ahead(const small_commit& all, block_state& block,
+                                           const slot_card& card, unsigned lane) {
+  if (card.child_count == many_children || lane >= card.child_count) return;
+  slot_card& to = block.ahead[threadIdx.x / unit_lanes][lane];
+  const slot_card* const from = all.cards + card.children[lane];
+#pragma unroll
+  for (unsigned i = 0; i < sizeof(slot_card); i += sizeof(uint4)) {
+    __pipeline_memcpy_async(reinterpret_cast<char*>(&to) + i,
+                            reinterpret_cast<const char*>(from) + i, sizeof(uint4));
+  }
+  __pipeline_commit();
+}
+
+/// Has line `line` of a reader's page and of its operands brought nearer.
+__device__ __forceinline__ void fetch_line(const small_commit& all, const slot_card& card,
+                                           unsigned line) {
+  const auto fetch = [&](std::uint32_t frame) {
+    const std::byte* const at = page_of(all, card, frame) + line * line_size;
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(at)));
+  };
+  if (card.body != card_body::direct) return;
+  fetch(card.frame);
+  for (unsigned k = 0; k < card.operand_count; ++k) fetch(card.operands[k]);
+}
+
+/// Marks what the changed lines of a page reach. All lanes, after `look_ahead`.
 __device__ __forceinline__ void push_here(const small_commit& all, block_state& block,
                                           std::uint32_t slot, const slot_card& card,
-                                          line_mask changed, const card_words& ahead,
-                                          std::uint32_t next, unsigned lane) {
+                                          line_mask changed, std::uint32_t next, unsigned lane) {
   if (card.child_count != many_children) {
-    if (lane < card.child_count) mark_here(all, block, card.children[lane], changed, ahead, next);
+    if (lane >= card.child_count) return;
+    __pipeline_wait_prior(0);
+    const slot_card& reader = block.ahead[threadIdx.x / unit_lanes][lane];
+    fetch_line(all, reader, number_of(changed & (~changed + 1)));
+    mark_here(all, block, card.children[lane], changed, reader, next);
     return;
   }
   const device_plan& plan = all.view.plan;
@@ -139,7 +154,7 @@ __device__ __forceinline__ void push_here(const small_commit& all, block_state& 
     const device_child child = plan.children[i];
     if (child.is_uniform != 0) {
       const std::uint32_t reader = child.slot + card.page;
-      mark_here(all, block, reader, changed, read_card(all.cards + reader), next);
+      mark_here(all, block, reader, changed, all.cards[reader], next);
       continue;
     }
     push_to_child(plan, all.view.state, plan.slots[slot], child, changed);
@@ -244,15 +259,11 @@ __device__ __forceinline__ void send(const small_commit& all, block_state& block
   if (page >= all.space.page_capacity || line + lines > all.space.line_capacity) {
     if (lane == 0) {
       or_into(&all.view.state.changed[slot], changed);
-      block.must_collect = 1;
+      atomicMin(&block.refused, at);
     }
     return;
   }
-  if (lane == 0) {
-    all.space.pages[page] = {slot, 0, changed};
-    atomicMax(&block.pages, page + 1);
-    atomicMax(&block.lines, line + lines);
-  }
+  if (lane == 0) all.space.pages[page] = {slot, 0, changed};
   if (lines == 0 || (changed & own_line) == 0) return;
   const unsigned rank = set_bits(changed & (own_line - 1));
   quad* const to = reinterpret_cast<quad*>(all.space.lines + std::size_t{line + rank} * line_size);
@@ -271,10 +282,7 @@ __device__ __forceinline__ void run_eight(const small_commit& all, block_state& 
                                           unsigned place, unsigned line, bool is_any,
                                           std::uint32_t level, unsigned lane) {
   const slot_card& card = block.cards[place];
-  card_words ahead{};
-  if (card.child_count != many_children && lane < card.child_count) {
-    ahead = read_card(all.cards + card.children[lane]);
-  }
+  look_ahead(all, block, card, lane);
   const unsigned quad_of_page = line * line_lanes_of_unit + lane % line_lanes_of_unit;
   bool differs = false;
   quad kept{};
@@ -296,14 +304,17 @@ __device__ __forceinline__ void run_eight(const small_commit& all, block_state& 
     if (differs) *to = kept;
   }
   const std::uint32_t lanes = __ballot_sync(~0u, differs);
-  if (lanes == 0) return;
+  if (lanes == 0) {
+    __pipeline_wait_prior(0);  // its room is used again
+    return;
+  }
   const bool is_changed = (lanes >> (lane / line_lanes_of_unit * line_lanes_of_unit) & 15u) != 0;
   const line_mask own_line = is_any ? line_mask{1} << line : 0;
   const line_mask mine = is_changed ? own_line : 0;
   const line_mask changed = std::uint64_t{__reduce_or_sync(~0u, static_cast<unsigned>(mine >> 32))}
                                 << 32 |
                             __reduce_or_sync(~0u, static_cast<unsigned>(mine));
-  push_here(all, block, block.slots[place], card, changed, ahead, level + 1, lane);
+  push_here(all, block, block.slots[place], card, changed, level + 1, lane);
   send(all, block, block.slots[place], card, changed, own_line, kept, lane);
 }
 
@@ -324,12 +335,8 @@ __device__ __forceinline__ void run_place(const small_commit& all, block_state& 
 __device__ void write_page(const small_commit& all, block_state& block, unsigned index,
                            unsigned lane) {
   const line_record& record = all.pages[index];
-  slot_card card;
-  put_card(card, read_card(all.cards + record.slot));
-  card_words ahead{};
-  if (card.child_count != many_children && lane < card.child_count) {
-    ahead = read_card(all.cards + card.children[lane]);
-  }
+  const slot_card card = all.cards[record.slot];
+  look_ahead(all, block, card, lane);
   const unsigned count = set_bits(record.lines);
   quad* const page = reinterpret_cast<quad*>(page_of(all, card, card.frame));
   const quad* const from = reinterpret_cast<const quad*>(all.lines);
@@ -338,7 +345,7 @@ __device__ void write_page(const small_commit& all, block_state& block, unsigned
     const unsigned q = lane % line_lanes_of_unit;
     page[line * line_lanes_of_unit + q] = from[(record.reserved + rank) * line_lanes_of_unit + q];
   }
-  push_here(all, block, record.slot, card, record.lines, ahead, 1, lane);
+  push_here(all, block, record.slot, card, record.lines, 1, lane);
 }
 
 __device__ __forceinline__ void clear_block(block_state& block) {
@@ -349,15 +356,12 @@ __device__ __forceinline__ void clear_block(block_state& block) {
   }
   if (threadIdx.x != 0) return;
   for (std::uint32_t& count : block.counts) count = 0;
-  block.mark_count = 0;
   block.far_count = 0;
   block.far_level = no_level;
   block.foreign_level = no_level;
   block.must_stop = 0;
-  block.must_collect = 0;
-  block.pages = 0;
-  block.lines = 0;
   block.claimed = 0;
+  block.refused = no_claim_of_room;
 }
 
 /// Lists the marks of `level` that waited. All threads; the lists that are not in use are empty.
@@ -395,7 +399,7 @@ __device__ __forceinline__ bool run_levels(const small_commit& all, block_state&
     std::uint32_t count = block.counts[level % 3];
     const std::uint32_t waiting = block.far_count, waiting_level = block.far_level;
     const std::uint32_t foreign_level = block.foreign_level;
-    const bool is_enough = block.must_stop != 0 || block.pages > pages_sent_max;
+    const bool is_enough = block.must_stop != 0 || block.claimed >> line_bits > pages_sent_max;
     __syncthreads();  // what was read is written from here on
     if (count == 0 && waiting == 0) return true;
     if (!is_enough && waiting != 0 && (count == 0 || waiting_level == level)) {
@@ -431,9 +435,11 @@ __global__ void __launch_bounds__(block_threads, 1)
   const bool is_done = run_levels(all, block, warp, lane);
   __syncthreads();
   if (threadIdx.x != 0) return;
-  all.outcome->pages = block.pages;
-  all.outcome->lines = block.lines;
-  all.outcome->is_finished = is_done && block.must_stop == 0 && block.must_collect == 0;
+  const bool is_sent = block.refused == no_claim_of_room;
+  const std::uint32_t granted = is_sent ? block.claimed : block.refused;
+  all.outcome->pages = granted >> line_bits;
+  all.outcome->lines = granted & ((1u << line_bits) - 1);
+  all.outcome->is_finished = is_done && is_sent && block.must_stop == 0;
   // Release, cumulative over the barrier: what all threads wrote is there when the host sees it.
   __threadfence_system();
   cuda::atomic_ref<std::uint64_t, cuda::thread_scope_system>(all.outcome->number)
