@@ -45,7 +45,8 @@ std::uint32_t column_shared_bytes(const column_levels& levels) noexcept {
 
 std::optional<column_levels> find_columns(const device_plan& plan, std::uint32_t shared_bytes_max) {
   const device_plan_header& header = *plan.header;
-  if (header.batch_count == 0 || header.batch_count > column_levels_max ||
+  if (header.stage_count != 1 || header.batch_count == 0 ||
+      header.batch_count > column_levels_max ||
       header.batch_count + 1 != header.level_count ||
       header.source_page_count != header.source_count) {
     return std::nullopt;

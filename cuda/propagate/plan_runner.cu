@@ -1,8 +1,12 @@
 #include "cuda/propagate/plan_runner.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "cuda/propagate/marks.hpp"
+#include "cuda/propagate/stage_kernels.hpp"
+#include "cuda/propagate/stage_records.hpp"
 #include "cuda/propagate/unit.hpp"
 
 namespace sheaf::inline v0 {
@@ -11,6 +15,8 @@ namespace {
 
 constexpr unsigned block_threads = 256;
 constexpr unsigned blocks_per_multiprocessor = 4;
+/// Where in the parameters of graphs the host_slot_range of a stage lies.
+constexpr std::size_t host_range_at = 2;
 constexpr unsigned full_blocks_per_multiprocessor = 8;
 
 unsigned blocks_for(std::uint64_t threads, unsigned most) {
@@ -69,10 +75,11 @@ plan_runner::~plan_runner() {
 }
 
 void plan_runner::drop_graph() noexcept {
-  for (cudaGraphExec_t* graph : {&graph_, &full_graph_}) {
-    if (*graph != nullptr) static_cast<void>(cudaGraphExecDestroy(*graph));
-    *graph = nullptr;
+  graphs_.push_back(std::exchange(full_graph_, nullptr));
+  for (cudaGraphExec_t graph : graphs_) {
+    if (graph != nullptr) static_cast<void>(cudaGraphExecDestroy(graph));
   }
+  graphs_.clear();
 }
 
 device_code plan_runner::load_plan(std::span<const device_section> sections, device_error* why) {
@@ -88,16 +95,22 @@ device_code plan_runner::load_plan(std::span<const device_section> sections, dev
   if (const device_code code = memory_.take_sections(sections, why); code != device_code::ok) {
     return code;
   }
-  if (host_plan_.header->stage_count != 1) {
-    return tell(why, device_code::unsupported, "plans with more than one stage do not run yet");
-  }
+  next_stage_ = 0;
   source_slots_ = memory_.source_slots();
   if (const device_code code = find_kernels(why); code != device_code::ok) return code;
   if (const device_code code = find_columns_of_plan(why); code != device_code::ok) return code;
   if (const device_code code = memory_.make_pages(why); code != device_code::ok) return code;
   if (const device_code code = small_.load(memory_, why); code != device_code::ok) return code;
-  if (const device_code code = capture(false, &graph_, why); code != device_code::ok) return code;
-  return capture(true, &full_graph_, why);
+  return capture_all(why);
+}
+
+device_code plan_runner::capture_all(device_error* why) {
+  graphs_.assign(host_plan_.header->stage_count, nullptr);
+  for (std::uint32_t stage = 0; stage < graphs_.size(); ++stage) {
+    const device_code code = capture(stage, false, &graphs_[stage], why);
+    if (code != device_code::ok) return code;
+  }
+  return capture(0, true, &full_graph_, why);
 }
 
 device_code plan_runner::open_ports(device_error* why) noexcept {
@@ -148,6 +161,9 @@ device_code plan_runner::find_kernels(device_error* why) noexcept {
   }
   std::vector<const void*> kernels{reinterpret_cast<const void*>(&push_sources),
                                    reinterpret_cast<const void*>(&reset_marks)};
+  if (host_plan_.header->stage_count != 1) {
+    for (const void* const kernel : stage_kernels()) kernels.push_back(kernel);
+  }
   for (const launch& each : launches_) {
     kernels.push_back(reinterpret_cast<const void*>(each.kernel));
   }
@@ -181,10 +197,19 @@ run_way plan_runner::choose(level_pull after_sources) const noexcept {
   return device_.settings.executor == device_executor::stream ? run_way::stream : run_way::graph;
 }
 
-cudaError_t plan_runner::launch_levels(bool is_full) noexcept {
-  push_sources<<<blocks_for(source_slots_, 1024), block_threads, 0, device_.stream>>>(
-      view_, source_slots_, params_);
-  for (const launch& each : launches_) {
+cudaError_t plan_runner::launch_levels(std::uint32_t stage, bool is_full) noexcept {
+  const device_stage& known = host_plan_.stages[stage];
+  if (stage == 0) {
+    push_sources<<<blocks_for(source_slots_, 1024), block_threads, 0, device_.stream>>>(
+        view_, source_slots_, params_);
+  } else {
+    const cudaError_t launched = launch_mark_host_run(
+        view_, reinterpret_cast<const host_slot_range*>(params_ + host_range_at),
+        host_plan_.stages[stage - 1].host_end, device_.stream);
+    if (launched != cudaSuccess) return launched;
+  }
+  for (std::uint32_t i = known.batch_begin; i < known.batch_end; ++i) {
+    const launch& each = launches_[i];
     if (is_full && each.full) {
       each.kernel_of_full<<<each.full->blocks, full_threads, 0, device_.stream>>>(view_,
                                                                                   *each.full);
@@ -202,11 +227,12 @@ cudaError_t plan_runner::launch_reset() noexcept {
   return cudaGetLastError();
 }
 
-device_code plan_runner::capture(bool is_full, cudaGraphExec_t* into, device_error* why) noexcept {
+device_code plan_runner::capture(std::uint32_t stage, bool is_full, cudaGraphExec_t* into,
+                                 device_error* why) noexcept {
   cudaGraph_t graph = nullptr;
   SHEAF_CUDA_TRY(device_, why,
                  cudaStreamBeginCapture(device_.stream, cudaStreamCaptureModeThreadLocal));
-  const cudaError_t launched = launch_levels(is_full);
+  const cudaError_t launched = launch_levels(stage, is_full);
   SHEAF_CUDA_TRY(device_, why, cudaStreamEndCapture(device_.stream, &graph));
   SHEAF_CUDA_TRY(device_, why, launched);
   const cudaError_t made = cudaGraphInstantiate(into, graph, 0);
@@ -217,21 +243,23 @@ device_code plan_runner::capture(bool is_full, cudaGraphExec_t* into, device_err
   return wait(device_, "a graph", why);
 }
 
-device_code plan_runner::run_levels(run_way way, device_error* why) noexcept {
-  const bool is_full = static_cast<level_pull>(*params_) == level_pull::full;
+device_code plan_runner::run_levels(std::uint32_t stage, run_way way, device_error* why) noexcept {
+  const bool is_full = stage == 0 && static_cast<level_pull>(*params_) == level_pull::full;
   switch (way) {
     case run_way::column:
       SHEAF_CUDA_TRY(device_, why, launch_columns());
       ++figures_.launches;
       return device_code::ok;
     case run_way::graph:
-      SHEAF_CUDA_TRY(device_, why, cudaGraphLaunch(is_full ? full_graph_ : graph_, device_.stream));
+      SHEAF_CUDA_TRY(device_, why,
+                     cudaGraphLaunch(is_full ? full_graph_ : graphs_[stage], device_.stream));
       ++figures_.launches;
       return device_code::ok;
     case run_way::stream: break;
   }
-  SHEAF_CUDA_TRY(device_, why, launch_levels(is_full));
-  figures_.launches += launches_.size() + 1;
+  SHEAF_CUDA_TRY(device_, why, launch_levels(stage, is_full));
+  const device_stage& known = host_plan_.stages[stage];
+  figures_.launches += known.batch_end - known.batch_begin + 1;
   return device_code::ok;
 }
 
@@ -242,6 +270,14 @@ device_code plan_runner::forget_changes(device_error* why) noexcept {
                       device_.stream));
   SHEAF_CUDA_TRY(device_, why, launch_reset());
   return device_code::ok;
+}
+
+device_code plan_runner::forget_marks(device_error* why) noexcept {
+  SHEAF_CUDA_TRY(
+      device_, why,
+      cudaMemsetAsync(view_.state.todo, 0, host_plan_.header->slot_count * sizeof(line_mask),
+                      device_.stream));
+  return forget_changes(why);
 }
 
 device_code plan_runner::write(const device_record& what, device_error* why) {
@@ -264,10 +300,30 @@ device_code plan_runner::end_timing(device_error* why) noexcept {
   return device_code::ok;
 }
 
-/// Runs all levels; sources are written and noted.
-device_code plan_runner::propagate(level_pull how, device_error* why) {
+/// Of a plan with several: whether the record may be, and what the kernels of the stage are told.
+device_code plan_runner::begin_stage(std::uint32_t stage, const device_record& what,
+                                     device_error* why) noexcept {
+  const std::uint32_t stages = host_plan_.header->stage_count;
+  const bool follows = stage == 0 || (next_stage_ != 0 && stage >= next_stage_);
+  if (stage >= stages || !follows) {
+    return tell(why, device_code::invalid, "stage %u of %u, the next is %u", stage, stages,
+                next_stage_);
+  }
+  if (!is_of_stage(host_plan_, stage, what)) {
+    return tell(why, device_code::invalid, "a record names pages that stage %u is not sent", stage);
+  }
+  if (stage == 0) return next_stage_ == 0 ? device_code::ok : forget_marks(why);
+  const host_slot_range sent = host_slots_between(host_plan_, next_stage_ - 1, stage);
+  std::memcpy(params_ + host_range_at, &sent, sizeof sent);
+  return device_code::ok;
+}
+
+/// Runs the levels of a stage; what it was sent is written and noted.
+device_code plan_runner::propagate(std::uint32_t stage, level_pull how, device_error* why) {
   *params_ = static_cast<std::uint32_t>(how);
-  if (const device_code code = run_levels(choose(how), why); code != device_code::ok) return code;
+  if (const device_code code = run_levels(stage, choose(how), why); code != device_code::ok) {
+    return code;
+  }
   if (ended_ != nullptr) SHEAF_CUDA_TRY(device_, why, cudaEventRecord(ended_, device_.stream));
   return device_code::ok;
 }
@@ -288,18 +344,22 @@ device_code plan_runner::commit_small(const device_record& what, device_record& 
   if (is_finished) return device_code::ok;
   pages_out_.assign(changed.pages, changed.pages + changed.page_count);
   lines_out_.assign(changed.lines, changed.lines + std::size_t{changed.line_count} * line_size);
-  if (const device_code code = propagate(level_pull::marked, why); code != device_code::ok) {
+  if (const device_code code = propagate(0, level_pull::marked, why); code != device_code::ok) {
     return code;
   }
-  return gather(changed, why);
+  return gather(0, changed, why);
 }
 
 device_code plan_runner::commit(std::uint32_t stage, const device_record& what,
                                 device_record& changed, device_error* why) {
-  if (stage != 0) return tell(why, device_code::invalid, "stage %u of 1", stage);
+  const std::uint32_t stages = host_plan_.header->stage_count;
+  if (stages != 1 || stage != 0) {
+    const device_code code = begin_stage(stage, what, why);
+    if (code != device_code::ok) return code;
+  }
   pages_out_.clear();
   lines_out_.clear();
-  if (device_.settings.executor != device_executor::stream && small_.wants(what)) {
+  if (stages == 1 && device_.settings.executor != device_executor::stream && small_.wants(what)) {
     if (const device_code code = commit_small(what, changed, why); code != device_code::ok) {
       return code;
     }
@@ -307,22 +367,25 @@ device_code plan_runner::commit(std::uint32_t stage, const device_record& what,
     const slot_classes slots{memory_.classes().data(), memory_.slot_count()};
     const device_scatter target{view_.state.pages, view_.state.changed, true};
     const std::uint64_t bytes = records_->bytes_in();
-    if (const device_code code = records_->write(what, slots, target, device_.stream, why);
-        code != device_code::ok) {
-      return code;
+    if (what.page_count != 0) {
+      const device_code code = records_->write(what, slots, target, device_.stream, why);
+      if (code != device_code::ok) return code;
     }
     figures_.bytes_in += records_->bytes_in() - bytes;
     if (const device_code code = begin_timing(why); code != device_code::ok) return code;
-    const level_pull how = pull_after_sources(host_plan_, what.page_count, what.line_count);
-    if (const device_code code = propagate(how, why); code != device_code::ok) return code;
-    if (const device_code code = gather(changed, why); code != device_code::ok) return code;
+    const level_pull how =
+        stage == 0 ? pull_after_sources(host_plan_, what.page_count, what.line_count)
+                   : level_pull::marked;
+    if (const device_code code = propagate(stage, how, why); code != device_code::ok) return code;
+    if (const device_code code = gather(stage, changed, why); code != device_code::ok) return code;
   }
-  ++figures_.commits;
+  next_stage_ = stage + 1 == stages ? 0 : stage + 1;
+  figures_.commits += stage == 0;
   return end_timing(why);
 }
 
 /// In as many parts as it takes.
-device_code plan_runner::gather(device_record& changed, device_error* why) {
+device_code plan_runner::gather(std::uint32_t stage, device_record& changed, device_error* why) {
   collect_request request{};
   request.pages = view_.state.pages;
   request.changed = view_.state.changed;
@@ -330,7 +393,21 @@ device_code plan_runner::gather(device_record& changed, device_error* why) {
   request.observed = memory_.observed();
   request.first_slot = source_slots_;
   request.count = host_plan_.header->slot_count - source_slots_;
-  SHEAF_CUDA_TRY(device_, why, launch_reset());
+  if (const std::uint32_t stages = host_plan_.header->stage_count; stages == 1) {
+    SHEAF_CUDA_TRY(device_, why, launch_reset());
+  } else {
+    // Later stages look at what changed in this one: it is collected from a copy.
+    const device_stage& known = host_plan_.stages[stage];
+    request.changed = memory_.unnoted();
+    request.slots = view_.plan.batch_slots + known.slot_begin;
+    request.count = known.slot_end - known.slot_begin;
+    SHEAF_CUDA_TRY(device_, why,
+                   launch_set_apart(view_, known, request.changed, device_.stream));
+    if (stage + 1 == stages) {
+      const device_code code = forget_changes(why);
+      if (code != device_code::ok) return code;
+    }
+  }
   changed = {};
   if (request.count == 0) return wait(device_, "a commit", why);
   for (;;) {
@@ -361,8 +438,11 @@ device_code plan_runner::gather(device_record& changed, device_error* why) {
 }
 
 device_code plan_runner::recompute(device_error* why) {
+  if (host_plan_.header->host_node_count != 0) {
+    return tell(why, device_code::unsupported, "the host computes a part of the plan");
+  }
   *params_ = static_cast<std::uint32_t>(level_pull::full);
-  if (const device_code code = run_levels(run_way::stream, why); code != device_code::ok) {
+  if (const device_code code = run_levels(0, run_way::stream, why); code != device_code::ok) {
     return code;
   }
   if (const device_code code = forget_changes(why); code != device_code::ok) return code;

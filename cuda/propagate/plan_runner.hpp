@@ -8,6 +8,8 @@
 ///           find what is to do in device memory, so another frontier needs no other graph.
 ///   column  where every level is one batch of page-sized combines over the level before it: a
 ///           block owns 32 bytes of every page through all levels (column.cuh).
+/// A plan of several stages (device_plan.hpp) has a graph for each; marks and lists live until the
+/// last stage of a commit, or until the next commit begins.
 ///
 /// Invariants
 ///  1. Between commits `todo`, `changed`, `count` and `pulled` are zero.
@@ -58,18 +60,24 @@ class plan_runner final : public device_runner {
   };
   device_code find_kernels(device_error* why) noexcept;
   device_code open_ports(device_error* why) noexcept;
-  device_code capture(bool is_full, cudaGraphExec_t* into, device_error* why) noexcept;
-  /// `is_full`: of a commit of all sources.
-  cudaError_t launch_levels(bool is_full) noexcept;
+  device_code capture_all(device_error* why);
+  device_code capture(std::uint32_t stage, bool is_full, cudaGraphExec_t* into,
+                      device_error* why) noexcept;
+  /// `is_full`: of stage 0, in a commit of all sources.
+  cudaError_t launch_levels(std::uint32_t stage, bool is_full) noexcept;
   cudaError_t launch_reset() noexcept;
-  /// Puts the levels on the stream; sources are marked already.
-  device_code run_levels(run_way way, device_error* why) noexcept;
+  /// Puts the levels of a stage on the stream; what it was sent is written and noted already.
+  device_code run_levels(std::uint32_t stage, run_way way, device_error* why) noexcept;
   /// Forgets what changed, without bringing it to the host.
   device_code forget_changes(device_error* why) noexcept;
-  device_code propagate(level_pull how, device_error* why);
+  /// The same, and what is marked.
+  device_code forget_marks(device_error* why) noexcept;
+  device_code begin_stage(std::uint32_t stage, const device_record& what,
+                          device_error* why) noexcept;
+  device_code propagate(std::uint32_t stage, level_pull how, device_error* why);
   device_code commit_small(const device_record& what, device_record& changed, device_error* why);
   /// Brings what changed to the host, behind `pages_out_` and `lines_out_`.
-  device_code gather(device_record& changed, device_error* why);
+  device_code gather(std::uint32_t stage, device_record& changed, device_error* why);
   device_code begin_timing(device_error* why) noexcept;
   device_code end_timing(device_error* why) noexcept;
   void drop_graph() noexcept;
@@ -89,7 +97,9 @@ class plan_runner final : public device_runner {
   collector* collector_ = nullptr;
   std::optional<column_levels> columns_;
   column_kernel column_kernel_ = nullptr;
-  cudaGraphExec_t graph_ = nullptr, full_graph_ = nullptr;
+  std::vector<cudaGraphExec_t> graphs_;  ///< by stage
+  cudaGraphExec_t full_graph_ = nullptr;
+  std::uint32_t next_stage_ = 0;  ///< not 0: of a commit that has begun and not come to its end
   std::uint32_t* params_ = nullptr;                ///< pinned; what a graph is told
   cudaEvent_t begun_ = nullptr, ended_ = nullptr;  ///< of the levels, where they are timed
   std::vector<line_record> pages_out_;

@@ -60,6 +60,16 @@ SHEAF_HD void flag_readers(const device_plan& plan, const run_state& state, std:
   flag_level(plan, state, plan.batches[index].level,
              run.how == level_pull::full ? level_pull::full : level_pull::pulled);
 }
+/// Slots of host-run nodes, as places in `host_slots`: those whose lines come with stage `stage`
+/// where `last` was the stage before. None of them was noted as changed in this commit before.
+struct host_slot_range {
+  std::uint32_t begin, end;
+};
+[[nodiscard]] SHEAF_HD host_slot_range host_slots_between(const device_plan& plan,
+                                                          std::uint32_t last,
+                                                          std::uint32_t stage) noexcept {
+  return {plan.stages[last].host_begin, plan.stages[stage - 1].host_end};
+}
 /// In stages after the first not all that a level reads need have changed, whatever those before it
 /// did: its pages compare.
 SHEAF_HD void no_longer_full(const run_state& state, std::uint32_t level) noexcept {
@@ -75,13 +85,6 @@ SHEAF_HD void no_longer_full(const run_state& state, std::uint32_t level) noexce
   }
   const bool is_all = lines == header.source_line_count;
   return is_all ? level_pull::full : level_pull::pulled;
-}
-
-/// The same for the record of any stage: pages of host-run nodes mark what reads them.
-[[nodiscard]] SHEAF_HD level_pull pull_after_record(const device_plan& plan, std::uint32_t stage,
-                                                    std::uint32_t pages,
-                                                    std::uint64_t lines) noexcept {
-  return stage == 0 ? pull_after_sources(plan, pages, lines) : level_pull::marked;
 }
 
 [[nodiscard]] SHEAF_HD std::uint64_t unit_count(page_class page, std::uint32_t pages) noexcept {

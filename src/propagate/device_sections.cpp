@@ -94,7 +94,7 @@ void device_sections::add_levels(const plan& graph, const device_stages& stages)
   for (std::uint32_t stage = 0; stage < stages.stage_count; ++stage) {
     device_stage made{static_cast<std::uint32_t>(levels_.size()), 0,
                       static_cast<std::uint32_t>(batches_.size()), 0,
-                      static_cast<std::uint32_t>(batch_slots_.size()), 0};
+                      static_cast<std::uint32_t>(batch_slots_.size()), 0, 0, 0};
     const auto is_mine = [&] { return next != order.end() && stage_of(*next) == stage; };
     std::uint32_t level = 1;
     for (; keeps_levels ? level < graph.levels.size() : is_mine(); ++level) {
@@ -193,6 +193,28 @@ void device_sections::add_children(const plan& graph, const device_stages& stage
   child_begin_.push_back(static_cast<std::uint32_t>(children_.size()));
 }
 
+void device_sections::add_host_slots(const plan& graph, const device_stages& stages) {
+  std::vector<std::uint32_t> read_here;
+  for (std::uint32_t node = 0; node < header_.node_count; ++node) {
+    const std::uint32_t producer = header_.source_count + node;
+    const bool is_read = child_begin_[producer] != child_begin_[producer + 1];
+    if (stages.is_host_run[node] != 0 && is_read) read_here.push_back(node);
+  }
+  const auto stage_of = [&](std::uint32_t node) { return stages.stage_of_node[node]; };
+  std::ranges::stable_sort(read_here, {}, stage_of);
+  auto next = read_here.begin();
+  for (std::uint32_t stage = 0; stage < stages.stage_count; ++stage) {
+    stages_[stage].host_begin = static_cast<std::uint32_t>(host_slots_.size());
+    for (; next != read_here.end() && stage_of(*next) == stage; ++next) {
+      const plan_node& node = graph.nodes[*next];
+      for (std::uint32_t page = 0; page < graph.operation_of(node).page_count; ++page) {
+        host_slots_.push_back(node.slot + page);
+      }
+    }
+    stages_[stage].host_end = static_cast<std::uint32_t>(host_slots_.size());
+  }
+}
+
 void device_sections::add_tables(const plan& graph) {
   for (const index_table& table : graph.tables) {
     tables_.push_back({add_words(table.offsets), add_words(table.indices),
@@ -269,6 +291,7 @@ void device_sections::point() {
   set(plan_section::lengths, lengths_);
   set(plan_section::source_pages, source_pages_);
   set(plan_section::stages, stages_);
+  set(plan_section::host_slots, host_slots_);
 }
 
 std::unique_ptr<const device_sections> device_sections::of(
@@ -279,6 +302,7 @@ std::unique_ptr<const device_sections> device_sections::of(
   made.add_slots(graph, observed);
   made.add_levels(graph, stages);
   made.add_children(graph, stages);
+  made.add_host_slots(graph, stages);
   made.add_tables(graph);
   made.add_programs(graph);
   made.add_products(graph);

@@ -38,6 +38,7 @@ class device_sections {
   void add_batches(const plan& graph, std::uint32_t level, std::span<const std::uint32_t> nodes);
   void add_consumers(const plan& graph, const device_stages& stages);
   void add_children(const plan& graph, const device_stages& stages);
+  void add_host_slots(const plan& graph, const device_stages& stages);
   void add_tables(const plan& graph);
   void add_programs(const plan& graph);
   void add_products(const plan& graph);
@@ -64,6 +65,7 @@ class device_sections {
   std::vector<dense_shape> dense_;
   std::vector<std::uint8_t> source_pages_;
   std::vector<device_stage> stages_;
+  std::vector<std::uint32_t> host_slots_;
   std::array<device_section, plan_section_count> sections_{};
 };
 

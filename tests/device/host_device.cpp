@@ -12,6 +12,7 @@
 
 #include "cuda/propagate/bodies.hpp"
 #include "cuda/propagate/marked_part.hpp"
+#include "cuda/propagate/stage_records.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -264,19 +265,24 @@ device_code write(device_context* device, const device_record* what, device_erro
   return write_lines(*device, *what, false, why);
 }
 
-/// A record of stage 0 names sources, one of a later stage host-run nodes that are done by then.
-bool is_of_stage(const device_plan& plan, std::uint32_t stage, const device_record& what) {
+void mark_sources(device_context& d, const device_record& what) {
+  const level_pull how = pull_after_sources(d.plan, what.page_count, what.line_count);
+  if (how != level_pull::marked) {
+    flag_level(d.plan, d.state, 0, how);
+    return;
+  }
   for (std::uint32_t i = 0; i < what.page_count; ++i) {
     const std::uint32_t slot = what.pages[i].slot;
-    if (slot >= plan.header->slot_count || (i != 0 && what.pages[i - 1].slot >= slot)) return false;
-    const std::uint32_t producer = plan.slots[slot].producer;
-    const std::uint32_t sources = plan.header->source_count;
-    const bool is_source = producer < sources;
-    if (is_source != (stage == 0)) return false;
-    if (!is_source && plan.batch_of_node[producer - sources] != no_index) return false;
-    if (!is_source && plan.child_begin[producer] == plan.child_begin[producer + 1]) return false;
+    if (d.changed[slot] != 0) push(d.plan, d.state, slot, d.changed[slot], 0, 1);
   }
-  return true;
+}
+void mark_host_run(device_context& d, std::uint32_t stage) {
+  for (std::uint32_t i = 0; i < d.plan.header->level_count; ++i) no_longer_full(d.state, i);
+  const host_slot_range sent = host_slots_between(d.plan, d.next_stage - 1, stage);
+  for (std::uint32_t i = sent.begin; i < sent.end; ++i) {
+    const std::uint32_t slot = d.plan.host_slots[i];
+    if (d.changed[slot] != 0) push(d.plan, d.state, slot, d.changed[slot], 0, 1);
+  }
 }
 
 device_code commit(device_context* device, std::uint32_t stage, const device_record* what,
@@ -291,25 +297,15 @@ device_code commit(device_context* device, std::uint32_t stage, const device_rec
   if (const device_code code = write_lines(d, *what, true, why); code != device_code::ok) {
     return code;
   }
-  const level_pull how = pull_after_record(d.plan, stage, what->page_count, what->line_count);
-  if (stage != 0) {
-    for (std::uint32_t i = 0; i < d.plan.header->level_count; ++i) no_longer_full(d.state, i);
-  }
-  if (how != level_pull::marked) {
-    flag_level(d.plan, d.state, 0, how);
-  } else {
-    for (std::uint32_t i = 0; i < what->page_count; ++i) {
-      const std::uint32_t slot = what->pages[i].slot;
-      if (d.changed[slot] != 0) push(d.plan, d.state, slot, d.changed[slot], 0, 1);
-    }
-  }
+  if (stage == 0) mark_sources(d, *what);
+  else mark_host_run(d, stage);
   run_levels(d, d.plan.stages[stage]);
   collect(d, d.plan.stages[stage], *changed);
   d.next_stage = stage + 1;
+  d.figures.commits += stage == 0;
   if (d.next_stage == d.plan.header->stage_count) {
     SHEAF_ASSERT(std::ranges::count(d.todo, 0) == std::ssize(d.todo), "device-marks-are-gone");
     forget_marks(d);
-    ++d.figures.commits;
   }
   return device_code::ok;
 }

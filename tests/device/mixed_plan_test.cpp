@@ -103,6 +103,29 @@ TEST(PlanStages, HaveNoBatchAndNoReaderThatIsOfTheHost) {
   }
 }
 
+/// What the host computes and the device reads, behind the stage in which it is computed.
+TEST(PlanStages, NameTheSlotsThatComeFromTheHost) {
+  const zigzag of;
+  const cut made(of.declared);
+  const device_plan& view = made.view;
+  std::vector<std::uint32_t> wanted;
+  for (std::uint32_t stage = 0; stage < 3; ++stage) {
+    std::vector<std::uint32_t> found(view.host_slots + view.stages[stage].host_begin,
+                                     view.host_slots + view.stages[stage].host_end);
+    std::vector<std::uint32_t> expected;
+    for (std::uint32_t slot = 0; slot < view.header->slot_count; ++slot) {
+      const std::uint32_t producer = view.slots[slot].producer;
+      if (producer < view.header->source_count) continue;
+      const std::uint32_t node = producer - view.header->source_count;
+      const bool is_read = view.child_begin[producer] != view.child_begin[producer + 1];
+      if (made.stages.is_host_run[node] == 0 || !is_read) continue;
+      if (made.stages.stage_of_node[node] == stage) expected.push_back(slot);
+    }
+    EXPECT_EQ(found, expected) << stage;
+    EXPECT_EQ(expected.empty(), stage == 2);
+  }
+}
+
 /// Every reader of the device is told where its level is flagged.
 TEST(PlanStages, KnowWhichLevelsReadALevel) {
   const zigzag of;

@@ -58,8 +58,9 @@ enum class plan_section : std::uint32_t {
   lengths,            ///< u64, elements of each producer's array
   source_pages,       ///< u8, page_class of each source
   stages,             ///< device_stage
+  host_slots,         ///< u32, slots of host-run nodes that are read here, stage by stage
 };
-inline constexpr std::uint32_t plan_section_count = 26;
+inline constexpr std::uint32_t plan_section_count = 27;
 
 struct device_plan_header {
   std::uint32_t slot_count;
@@ -102,6 +103,7 @@ struct device_stage {
   std::uint32_t level_begin, level_end;
   std::uint32_t batch_begin, batch_end;
   std::uint32_t slot_begin, slot_end;  ///< into `batch_slots`: what it computes
+  std::uint32_t host_begin, host_end;  ///< into `host_slots`: what the host computes behind it
 };
 
 struct device_batch {
@@ -170,6 +172,7 @@ struct device_plan {
   const std::uint64_t* lengths;
   const std::uint8_t* source_pages;
   const device_stage* stages;
+  const std::uint32_t* host_slots;
 };
 
 /// The plan whose sections lie at `sections`, `plan_section_count` of them, in order.
@@ -204,6 +207,7 @@ struct device_plan {
   set(plan_section::lengths, made.lengths);
   set(plan_section::source_pages, made.source_pages);
   set(plan_section::stages, made.stages);
+  set(plan_section::host_slots, made.host_slots);
   return made;
 }
 
