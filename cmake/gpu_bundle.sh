@@ -2,8 +2,8 @@
 # gpu_bundle.sh SOURCE FOLDER FLOORS PLUGIN PROGRAM...: gathers in FOLDER what a GPU machine needs
 # to run gpu_check.sh: bin/ with the programs, floor/ with those of the folder FLOORS (may be
 # empty), lib/ with the plugin and the shared libraries that a bare machine lacks, all stripped; the
-# script and the commit. gpu_programs.txt is there already. Fails where a tar.gz of it, which is what
-# is carried, is more than 55 MiB.
+# script and the commit. gpu_programs.txt is there already. Fails where a tar.gz of it, which is
+# what is carried, is more than 55 MiB.
 set -eu
 source=$1
 folder=$2
