@@ -8,11 +8,10 @@
 #include <numeric>
 #include <vector>
 
-#include "tests/memory/gpu_rig.cuh"
-#include "cuda/memory/credit_stacks.hpp"
 #include "cuda/memory/device_scratch.hpp"
 #include "cuda/memory/frame_stack.cuh"
 #include "cuda/memory/memory_kernels.hpp"
+#include "tests/memory/gpu_credits.cuh"
 
 namespace {
 
@@ -190,28 +189,17 @@ void time_host(const physical_memory& memory, cudaStream_t stream) {
 }
 
 void time_commits(const physical_memory& memory, cudaStream_t stream) {
-  const auto arena = make_arena(memory, {});
-  device_error why;
-  std::unique_ptr<credit_stacks> stacks;
-  REQUIRE(credit_stacks::open(*arena, &stacks, &why) == device_code::ok);
-  frame_pool pool(*arena, stacks->word());
-  frame_credits credits(pool);
-  class_counts needed{};
-  needed[static_cast<unsigned>(big)] = 10'000;
-  REQUIRE(stacks->make_room(needed, &why) == device_code::ok);
+  credit_rig at(memory, big, 10'000);
   std::vector<double> times;
   for (std::uint64_t epoch = 1; epoch <= 500; ++epoch) {
     const double begin = now();
-    std::array<credit_grant, page_class_count> grants;
-    REQUIRE(credits.begin(needed, &grants, &why) == device_code::ok);
-    REQUIRE(stacks->grant(grants, stream, &why) == device_code::ok);
-    REQUIRE(stacks->finish(epoch, stream, &why) == device_code::ok);
-    wait_until("an epoch", [&] { return stacks->word().finished() >= epoch; });
-    REQUIRE(credits.finish(stacks->report(), &why) == device_code::ok);
+    at.begin(stream);
+    at.finish(epoch, stream);
     times.push_back(now() - begin);
   }
   figure("credits_of_a_commit_of_10000_pages_none_used", median(times) * 1e6, "us");
 
+  device_error why;
   std::unique_ptr<device_scratch> scratch;
   REQUIRE(device_scratch::open(0, {}, &scratch, &why) == device_code::ok);
   times.clear();

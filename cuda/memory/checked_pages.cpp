@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "cuda/memory/device_block.hpp"
 #include "cuda/memory/device_failure.hpp"
 
 namespace sheaf::inline v0 {
@@ -35,15 +36,8 @@ device_code checked_pages::write_zones(std::uint32_t frame, std::byte* page,
 }
 
 device_code checked_pages::add_page(std::uint32_t frame, device_error* why) noexcept {
-  if (!budget_->has_room(block_bytes())) {
-    return refuse(why, device_code::out_of_memory,
-                     "device memory limit reached: a checked page of %llu bytes, %llu of %llu held",
-                     static_cast<unsigned long long>(block_bytes()),
-                     static_cast<unsigned long long>(budget_->bytes_held),
-                     static_cast<unsigned long long>(budget_->bytes_max));
-  }
   std::byte* block = nullptr;
-  device_code code = memory_->allocate(memory_->context, block_bytes(), &block, why);
+  device_code code = take_block(*memory_, *budget_, block_bytes(), &block, why);
   if (code != device_code::ok) return code;
   std::byte* const page = block + zone_bytes_;
   code = write_zones(frame, page, why);
@@ -52,12 +46,10 @@ device_code checked_pages::add_page(std::uint32_t frame, device_error* why) noex
                           why);
   }
   if (code != device_code::ok) {
-    memory_->free(memory_->context, block, block_bytes());
+    give_block(*memory_, *budget_, block, block_bytes());
     return code;
   }
   pages_.push_back(page);
-  budget_->bytes_held += block_bytes();
-  ++budget_->growth_count;
   return device_code::ok;
 }
 
@@ -86,9 +78,8 @@ device_code checked_pages::grow_to(std::uint32_t frames, device_error* why) noex
 std::uint64_t checked_pages::trim_to(std::uint32_t frames) noexcept {
   std::uint64_t given_back = 0;
   while (pages_.size() > frames) {
-    memory_->free(memory_->context, pages_.back() - zone_bytes_, block_bytes());
+    give_block(*memory_, *budget_, pages_.back() - zone_bytes_, block_bytes());
     pages_.pop_back();
-    budget_->bytes_held -= block_bytes();
     given_back += block_bytes();
   }
   return given_back;
@@ -97,6 +88,12 @@ std::uint64_t checked_pages::trim_to(std::uint32_t frames) noexcept {
 void checked_pages::roll_back(std::uint32_t frames) noexcept {
   trim_to(frames);
   table_.roll_back(std::uint64_t{frames} * sizeof(std::byte*));
+}
+
+void checked_pages::reset(std::uint32_t frames_max) noexcept {
+  trim_to(0);
+  frames_max_ = frames_max;
+  table_.reset(std::uint64_t{frames_max} * sizeof(std::byte*));
 }
 
 void checked_pages::abandon() noexcept {

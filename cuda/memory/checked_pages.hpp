@@ -57,6 +57,8 @@ class checked_pages {
   std::uint64_t trim_to(std::uint32_t frames) noexcept;
   /// Goes back to `frames`, as it was before a growth.
   void roll_back(std::uint32_t frames) noexcept;
+  /// Gives everything back: from here on at most `frames_max` frames, with another table.
+  void reset(std::uint32_t frames_max) noexcept;
   void abandon() noexcept;
 
   /// Looks at the zones of one frame. `invalid` and `found` filled where one is damaged.

@@ -54,30 +54,39 @@ device_code runtime_refused(device_error* why, cudaError_t error, const char* ca
                 cudaGetErrorString(error));
 }
 
-device_code write_bytes(void*, std::byte* to, const void* from, std::uint64_t bytes,
-                        device_error* why) noexcept {
-  cudaError_t error = cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice);
-  // From pageable memory it may still be on its way, and our streams do not wait for this one.
-  if (error == cudaSuccess) error = cudaStreamSynchronize(nullptr);
-  return error == cudaSuccess ? device_code::ok
-                              : runtime_refused(why, error, "cudaMemcpy to the device", bytes);
-}
-device_code read_bytes(void*, void* to, const std::byte* from, std::uint64_t bytes,
-                       device_error* why) noexcept {
-  const cudaError_t error = cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost);
-  return error == cudaSuccess ? device_code::ok
-                              : runtime_refused(why, error, "cudaMemcpy from the device", bytes);
-}
+struct runtime_blocks {
+  static device_code allocate(void*, std::uint64_t bytes, std::byte** block,
+                              device_error* why) noexcept {
+    void* made = nullptr;
+    const cudaError_t error = cudaMalloc(&made, bytes);
+    if (error != cudaSuccess) return runtime_refused(why, error, "cudaMalloc", bytes);
+    *block = static_cast<std::byte*>(made);
+    return device_code::ok;
+  }
+  static void free(void*, std::byte* block, std::uint64_t) noexcept {
+    static_cast<void>(cudaFree(block));
+  }
+  static device_code write(void*, std::byte* to, const void* from, std::uint64_t bytes,
+                           device_error* why) noexcept {
+    cudaError_t error = cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice);
+    // From pageable memory it may still be on its way, and our streams do not wait for this one.
+    if (error == cudaSuccess) error = cudaStreamSynchronize(nullptr);
+    return error == cudaSuccess ? device_code::ok
+                                : runtime_refused(why, error, "cudaMemcpy to the device", bytes);
+  }
+  static device_code read(void*, void* to, const std::byte* from, std::uint64_t bytes,
+                          device_error* why) noexcept {
+    const cudaError_t error = cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost);
+    return error == cudaSuccess ? device_code::ok
+                                : runtime_refused(why, error, "cudaMemcpy from the device", bytes);
+  }
+};
 
 class driver_memory final : public cuda_memory {
  public:
   [[nodiscard]] device_code find(std::uint32_t index, device_error* why) noexcept;
   [[nodiscard]] physical_memory memory() noexcept override;
 
- private:
-  static driver_memory& self(void* context) noexcept {
-    return *static_cast<driver_memory*>(context);
-  }
   static device_code reserve(void* context, std::uint64_t bytes, std::byte** base,
                              device_error* why) noexcept {
     const driver_memory& one = self(context);
@@ -118,16 +127,9 @@ class driver_memory final : public cuda_memory {
     return error == CUDA_SUCCESS ? device_code::ok
                                  : driver_refused(why, error, "cuMemSetAccess", bytes);
   }
-  static device_code allocate(void*, std::uint64_t bytes, std::byte** block,
-                              device_error* why) noexcept {
-    void* made = nullptr;
-    const cudaError_t error = cudaMalloc(&made, bytes);
-    if (error != cudaSuccess) return runtime_refused(why, error, "cudaMalloc", bytes);
-    *block = static_cast<std::byte*>(made);
-    return device_code::ok;
-  }
-  static void free(void*, std::byte* block, std::uint64_t) noexcept {
-    static_cast<void>(cudaFree(block));
+ private:
+  static driver_memory& self(void* context) noexcept {
+    return *static_cast<driver_memory*>(context);
   }
 
   memory_calls calls_{};
@@ -164,24 +166,20 @@ device_code driver_memory::find(std::uint32_t index, device_error* why) noexcept
 }
 
 physical_memory driver_memory::memory() noexcept {
-  physical_memory made;
+  physical_memory made = cuda_blocks();
   made.context = this;
   made.step_bytes = step_bytes_;
-  made.reserve = reserve;
-  made.unreserve = unreserve;
-  made.create = create;
-  made.release = release;
-  made.map = map;
-  made.unmap = unmap;
-  made.allow = allow;
-  made.allocate = allocate;
-  made.free = free;
-  made.write = write_bytes;
-  made.read = read_bytes;
+  use_ranges_of<driver_memory>(made);
   return made;
 }
 
 }  // namespace
+
+physical_memory cuda_blocks() noexcept {
+  physical_memory made;
+  use_blocks_of<runtime_blocks>(made);
+  return made;
+}
 
 device_code cuda_memory::open(std::uint32_t index, std::unique_ptr<cuda_memory>* made,
                               device_error* why) noexcept {

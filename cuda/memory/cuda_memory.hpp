@@ -13,6 +13,9 @@
 
 namespace sheaf::inline v0 {
 
+/// Blocks by cudaMalloc alone, on the current device: for who needs no ranges.
+[[nodiscard]] physical_memory cuda_blocks() noexcept;
+
 /// The memory of one device. It outlives every arena made over it.
 class cuda_memory {
  public:

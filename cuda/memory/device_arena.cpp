@@ -103,6 +103,34 @@ std::uint64_t device_arena::trim_to(page_class size, std::uint32_t frames) noexc
   return ranges_[which]->trim_to(std::uint64_t{frames} << byte_shift(size));
 }
 
+void device_arena::fit(const std::array<std::uint32_t, page_class_count>& frames) noexcept {
+  for (unsigned i = 0; i < page_class_count; ++i) fit_class(static_cast<page_class>(i), frames[i]);
+}
+
+void device_arena::fit_class(page_class size, std::uint32_t frames) noexcept {
+  const auto which = static_cast<unsigned>(size);
+  const bool is_sized = memory_.reserving_allocates;
+  if (mode_ != arena_mode::plain) {
+    if (is_sized) {
+      checked_[which]->reset(frames);
+    } else {
+      checked_[which]->trim_to(frames);
+    }
+    return;
+  }
+  growing_range& range = *ranges_[which];
+  const std::uint64_t needed = std::uint64_t{frames} << byte_shift(size);
+  const bool is_wasteful =
+      frames == 0 || (range.bytes() > kept_bytes && range.bytes() / 4 > needed);
+  const bool fits = !is_sized || (range.base() != nullptr && range.bytes_max() >= needed);
+  if (fits && !is_wasteful) return;
+  if (is_sized) {
+    range.reset(needed);
+  } else {
+    range.trim_to(0);
+  }
+}
+
 std::uint32_t device_arena::frame_limit(page_class size) const noexcept {
   const auto which = static_cast<unsigned>(size);
   if (mode_ != arena_mode::plain) return checked_[which]->frame_limit();

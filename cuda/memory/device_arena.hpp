@@ -6,7 +6,8 @@
 ///
 /// Invariants
 ///  1. `grow-all-or-nothing`: `grow_to` and `grow_all_to` succeed or change nothing.
-///  2. `base-set-once`: the base of a class is set by its first growth and constant from then on.
+///  2. `base-set-once`: the base of a class is set by its first growth and constant from then on,
+///     until a `fit`.
 ///  3. `arena-within-budget`: all classes together hold at most `bytes_max`. Counted is what is
 ///     taken from the layer below: whole steps; checked, with red zones and tables.
 ///
@@ -76,6 +77,12 @@ class device_arena {
   /// from there on is in use, by the device neither.
   std::uint64_t trim_to(page_class size, std::uint32_t frames) noexcept;
 
+  /// For owners of all frames who begin anew with `frames` of each class, none being in use: gives
+  /// back a class that holds four times as much and more than `kept_bytes`, and what cannot grow so
+  /// far (a host's own allocator is asked for a range that fits). The base of such a class changes.
+  void fit(const std::array<std::uint32_t, page_class_count>& frames) noexcept;
+  static constexpr std::uint64_t kept_bytes = std::uint64_t{32} << 20;
+
   /// False where `grow_to` is sure to refuse: past the range or the limit.
   [[nodiscard]] bool may_hold(page_class size, std::uint32_t frames) const noexcept;
   /// How many frames of a class its range can ever hold.
@@ -105,6 +112,7 @@ class device_arena {
 
  private:
   device_arena(const device_arena_options& options, const physical_memory& memory);
+  void fit_class(page_class size, std::uint32_t frames) noexcept;
   void roll_back(page_class size, std::uint32_t frames) noexcept;
 
   physical_memory memory_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "cuda/memory/device_block.hpp"
 #include "cuda/memory/device_failure.hpp"
 
 namespace sheaf::inline v0 {
@@ -10,15 +11,6 @@ namespace {
 
 constexpr std::uint64_t whole_steps(std::uint64_t bytes, std::uint64_t step) noexcept {
   return (bytes + step - 1) / step * step;
-}
-
-device_code past_budget(device_error* why, std::uint64_t bytes,
-                        const memory_budget& budget) noexcept {
-  return refuse(why, device_code::out_of_memory,
-                   "device memory limit reached: %llu bytes more, %llu of %llu held",
-                   static_cast<unsigned long long>(bytes),
-                   static_cast<unsigned long long>(budget.bytes_held),
-                   static_cast<unsigned long long>(budget.bytes_max));
 }
 
 }  // namespace
@@ -131,6 +123,14 @@ void growing_range::roll_back(std::uint64_t bytes) noexcept {
   drop_chunks(bytes);
   if (memory_->reserving_allocates && bytes < bytes_) bytes_ = bytes;
   if (bytes == 0 && !is_settled_) unreserve();
+}
+
+void growing_range::reset(std::uint64_t bytes_max) noexcept {
+  drop_chunks(0);
+  unreserve();
+  bytes_ = 0;
+  bytes_max_ = whole_steps(bytes_max, memory_->step_bytes);
+  is_settled_ = false;
 }
 
 void growing_range::abandon() noexcept {

@@ -3,7 +3,8 @@
 /// step; memory above what is needed is given back from its end.
 ///
 /// Invariants
-///  1. `range-never-moves`: `base()` is null before the first growth and constant after it.
+///  1. `range-never-moves`: `base()` is null before the first growth and constant after it, until a
+///     `reset`.
 ///  2. `grow-all-or-nothing`: a growth that fails leaves range, budget and the layer below as they
 ///     were (address space reserved by a first growth is given back, too).
 ///  3. `range-within-budget`: what the range holds is counted in the budget, and the budget's limit
@@ -44,6 +45,8 @@ class growing_range {
   std::uint64_t trim_to(std::uint64_t bytes) noexcept;
   /// Goes back to `bytes`, as it was before a growth; to 0: as before the first one.
   void roll_back(std::uint64_t bytes) noexcept;
+  /// Gives everything back, addresses too: a new range of at most `bytes_max`, with another base.
+  void reset(std::uint64_t bytes_max) noexcept;
   /// Forgets everything without a call to the layer below: the device is lost.
   void abandon() noexcept;
 

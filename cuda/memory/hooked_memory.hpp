@@ -2,8 +2,8 @@
 /// `physical_memory` over a host's own allocator of device memory.
 ///
 /// A range is one allocation of its whole size, made when the range first grows: it neither grows
-/// past that nor gives anything back before its end. Choose `device_arena_options::range_bytes`
-/// accordingly; a size class that is never used costs nothing.
+/// past that nor gives anything back before its end (`device_arena::fit` makes it anew). Choose
+/// `device_arena_options::range_bytes` accordingly; a size class that is never used costs nothing.
 ///
 /// Thread safety: that of the hook.
 #pragma once
@@ -25,28 +25,21 @@ class hooked_memory {
     made.context = this;
     made.step_bytes = below_.step_bytes;
     made.reserving_allocates = true;
-    made.reserve = take;
-    made.unreserve = give;
-    made.allocate = take;
-    made.free = give;
-    made.write = write;
-    made.read = read;
+    made.reserve = allocate;
+    made.unreserve = free;
+    use_blocks_of<hooked_memory>(made);
     return made;
   }
 
- private:
-  static hooked_memory& self(void* context) noexcept {
-    return *static_cast<hooked_memory*>(context);
-  }
-  static device_code take(void* context, std::uint64_t bytes, std::byte** made,
-                          device_error* why) noexcept {
+  static device_code allocate(void* context, std::uint64_t bytes, std::byte** made,
+                              device_error* why) noexcept {
     const device_memory_hook& hook = self(context).hook_;
     *made = static_cast<std::byte*>(hook.allocate(hook.context, bytes));
     if (*made != nullptr) return device_code::ok;
     return refuse(why, device_code::out_of_memory, "the host's allocator has no %llu bytes",
                   static_cast<unsigned long long>(bytes));
   }
-  static void give(void* context, std::byte* block, std::uint64_t bytes) noexcept {
+  static void free(void* context, std::byte* block, std::uint64_t bytes) noexcept {
     const device_memory_hook& hook = self(context).hook_;
     hook.deallocate(hook.context, block, bytes);
   }
@@ -59,6 +52,11 @@ class hooked_memory {
                           device_error* why) noexcept {
     const physical_memory& below = self(context).below_;
     return below.read(below.context, to, from, bytes, why);
+  }
+
+ private:
+  static hooked_memory& self(void* context) noexcept {
+    return *static_cast<hooked_memory*>(context);
   }
 
   device_memory_hook hook_;

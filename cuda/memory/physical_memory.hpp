@@ -45,19 +45,33 @@ struct physical_memory {
                           device_error* why) noexcept = nullptr;
   void (*free)(void* context, std::byte* block, std::uint64_t bytes) noexcept = nullptr;
 
-  /// Host to device and back; both return when the bytes are there. For the checked arena alone.
+  /// Host to device and back; both return when the bytes are there. For red zones and the small
+  /// tables of the arena.
   device_code (*write)(void* context, std::byte* to, const void* from, std::uint64_t bytes,
                        device_error* why) noexcept = nullptr;
   device_code (*read)(void* context, void* to, const std::byte* from, std::uint64_t bytes,
                       device_error* why) noexcept = nullptr;
 };
 
-/// A host's own allocator of device memory. `allocate` returns null where it has none left.
-struct device_memory_hook {
-  void* context = nullptr;
-  void* (*allocate)(void* context, std::uint64_t bytes) noexcept = nullptr;
-  void (*deallocate)(void* context, void* block, std::uint64_t bytes) noexcept = nullptr;
-};
+/// Fills in the calls for blocks with the static functions of `Maker` that have their names.
+template <class Maker>
+void use_blocks_of(physical_memory& into) noexcept {
+  into.allocate = Maker::allocate;
+  into.free = Maker::free;
+  into.write = Maker::write;
+  into.read = Maker::read;
+}
+/// The same for ranges.
+template <class Maker>
+void use_ranges_of(physical_memory& into) noexcept {
+  into.reserve = Maker::reserve;
+  into.unreserve = Maker::unreserve;
+  into.create = Maker::create;
+  into.release = Maker::release;
+  into.map = Maker::map;
+  into.unmap = Maker::unmap;
+  into.allow = Maker::allow;
+}
 
 /// How many bytes of device memory may be held and are; shared by all that belongs to a device.
 struct memory_budget {

@@ -139,8 +139,9 @@ cudaError_t launch_collect(const collect_request& request, const collect_space& 
   return cudaGetLastError();
 }
 
-collector::collector(std::byte* pinned, std::size_t space_bytes, double deadline_seconds) noexcept
-    : pinned_(pinned), deadline_seconds_(deadline_seconds) {
+collector::collector(std::byte* pinned, std::size_t space_bytes, double deadline_seconds,
+                     const block_source& blocks) noexcept
+    : pinned_(pinned), deadline_seconds_(deadline_seconds), state_block_(blocks, cuda_blocks()) {
   const std::size_t quarter_bytes = space_bytes / 4 / line_size * line_size;
   outcome_ = new (pinned) collect_outcome{};
   space_.pages = reinterpret_cast<line_record*>(pinned + line_size);
@@ -150,43 +151,52 @@ collector::collector(std::byte* pinned, std::size_t space_bytes, double deadline
 }
 
 device_code collector::open(std::size_t space_bytes, double deadline_seconds, collector** made,
-                            device_error* why) noexcept {
+                            device_error* why, const block_source& blocks) noexcept {
   *made = nullptr;
   if (space_bytes < space_bytes_min || space_bytes >> 36 != 0) {
     return refuse(why, device_code::invalid, "%zu bytes for what changed, %zu to 64 GiB",
                   space_bytes, space_bytes_min);
   }
   void* pinned = nullptr;
-  void* state = nullptr;
-  cudaError_t error = cudaHostAlloc(&pinned, space_bytes + line_size, cudaHostAllocPortable);
-  if (error == cudaSuccess) error = cudaMalloc(&state, sizeof(collect_state));
-  const collect_state first{{0, no_claim}, 0, no_claim};
-  if (error == cudaSuccess) {
-    error = cudaMemcpy(state, &first, sizeof(first), cudaMemcpyHostToDevice);
-  }
-  // A copy from pageable memory may still be under way when the call returns.
-  if (error == cudaSuccess) error = cudaStreamSynchronize(nullptr);
-  collector* collects = nullptr;
-  if (error == cudaSuccess) {
-    collects = new (std::nothrow)
-        collector(static_cast<std::byte*>(pinned), space_bytes, deadline_seconds);
-  }
-  if (collects == nullptr) {
-    if (pinned != nullptr) cudaFreeHost(pinned);
-    if (state != nullptr) cudaFree(state);
+  const cudaError_t error =
+      cudaHostAlloc(&pinned, space_bytes + line_size, cudaHostAllocPortable);
+  if (error != cudaSuccess) {
     cudaGetLastError();
     return refuse(why, device_code::out_of_memory, "%zu pinned bytes: %s", space_bytes,
                   cudaGetErrorString(error));
   }
-  collects->state_ = static_cast<collect_state*>(state);
+  auto* collects = new (std::nothrow)
+      collector(static_cast<std::byte*>(pinned), space_bytes, deadline_seconds, blocks);
+  if (collects == nullptr) {
+    cudaFreeHost(pinned);
+    return refuse(why, device_code::out_of_memory, "no memory for a collector");
+  }
+  const device_code code = collects->make_state(why);
+  if (code != device_code::ok) {
+    delete collects;
+    return code;
+  }
   *made = collects;
   return device_code::ok;
 }
 
+device_code collector::make_state(device_error* why) noexcept {
+  const device_code code = state_block_->resize(sizeof(collect_state), why);
+  if (code != device_code::ok) return code;
+  state_ = reinterpret_cast<collect_state*>(state_block_->data());
+  const collect_state first{{0, no_claim}, 0, no_claim};
+  cudaError_t error = cudaMemcpy(state_, &first, sizeof(first), cudaMemcpyHostToDevice);
+  // A copy from pageable memory may still be under way when the call returns.
+  if (error == cudaSuccess) error = cudaStreamSynchronize(nullptr);
+  return error == cudaSuccess ? device_code::ok : fail(error, "the state of a collector", why);
+}
+
 collector::~collector() {
   if (!is_lost_ && outcome_->number != expected_) finish(nullptr, nullptr, nullptr);
-  if (is_lost_) return;
-  cudaFree(state_);
+  if (is_lost_) {
+    state_block_->abandon();
+    return;
+  }
   cudaFreeHost(pinned_);
 }
 

@@ -17,8 +17,10 @@
 
 #include <cuda_runtime_api.h>
 
-#include "cuda/page/collect_bodies.hpp"
+#include "cuda/memory/cuda_memory.hpp"
+#include "cuda/memory/device_block.hpp"
 #include "cuda/memory/device_failure.hpp"
+#include "cuda/page/collect_bodies.hpp"
 
 namespace sheaf::inline v0 {
 
@@ -48,7 +50,7 @@ class collector {
 
   /// Pinned memory of `space_bytes`, a quarter of it for records. On the current device.
   static device_code open(std::size_t space_bytes, double deadline_seconds, collector** made,
-                          device_error* why) noexcept;
+                          device_error* why, const block_source& blocks = {}) noexcept;
   collector(const collector&) = delete;
   collector& operator=(const collector&) = delete;
   ~collector();
@@ -73,14 +75,17 @@ class collector {
   [[nodiscard]] std::uint64_t bytes_out() const noexcept { return bytes_out_; }
 
  private:
-  collector(std::byte* pinned, std::size_t space_bytes, double deadline_seconds) noexcept;
+  collector(std::byte* pinned, std::size_t space_bytes, double deadline_seconds,
+            const block_source& blocks) noexcept;
+  device_code make_state(device_error* why) noexcept;
   device_code fail(cudaError_t error, const char* what, device_error* why) noexcept;
 
   std::byte* const pinned_;
   const double deadline_seconds_;
   collect_space space_{};
   collect_outcome* outcome_ = nullptr;  ///< pinned
-  collect_state* state_ = nullptr;      ///< on the device
+  sourced_block state_block_;
+  collect_state* state_ = nullptr;  ///< on the device
   std::uint64_t expected_ = 0;
   std::uint64_t bytes_out_ = 0;
   bool is_lost_ = false;

@@ -38,11 +38,9 @@ device_code record_stream::open(const record_stream_settings& settings, record_s
                   settings.ring_bytes, ring_bytes_min);
   }
   void* pinned = nullptr;
-  void* twin = nullptr;
-  cudaError_t error = cudaHostAlloc(&pinned, used.ring_bytes + done_bytes, cudaHostAllocPortable);
-  if (error == cudaSuccess) error = cudaMalloc(&twin, used.ring_bytes);
+  const cudaError_t error =
+      cudaHostAlloc(&pinned, used.ring_bytes + done_bytes, cudaHostAllocPortable);
   if (error != cudaSuccess) {
-    if (pinned != nullptr) cudaFreeHost(pinned);
     cudaGetLastError();
     return refuse(why, device_code::out_of_memory, "a ring of %zu bytes: %s", used.ring_bytes,
                   cudaGetErrorString(error));
@@ -50,13 +48,13 @@ device_code record_stream::open(const record_stream_settings& settings, record_s
   auto* bytes = static_cast<std::byte*>(pinned);
   auto* done = reinterpret_cast<std::uint64_t*>(bytes + used.ring_bytes);
   *done = 0;
-  auto* stream = new (std::nothrow) record_stream(used, bytes, done, static_cast<std::byte*>(twin));
+  auto* stream = new (std::nothrow) record_stream(used, bytes, done);
   if (stream == nullptr) {
     cudaFreeHost(pinned);
-    cudaFree(twin);
     return refuse(why, device_code::out_of_memory, "no memory for a record stream");
   }
-  const device_code code = stream->make_streams(why);
+  device_code code = stream->twin_->resize(used.ring_bytes, why);
+  if (code == device_code::ok) code = stream->make_streams(why);
   if (code != device_code::ok) {
     delete stream;
     return code;
@@ -78,12 +76,14 @@ record_stream::~record_stream() {
     const device_code drained = drain(nullptr);
     static_cast<void>(drained);
   }
-  if (is_lost_) return;
+  if (is_lost_) {
+    twin_->abandon();
+    return;
+  }
   for (cudaEvent_t event : copied_) {
     if (event != nullptr) cudaEventDestroy(event);
   }
   if (copies_ != nullptr) cudaStreamDestroy(copies_);
-  cudaFree(twin_);
   cudaFreeHost(pinned_);
 }
 
@@ -169,7 +169,7 @@ device_code record_stream::transfer_from(const place& from, const std::byte* byt
                                          std::byte** on_device, device_error* why) noexcept {
   if (is_lost_) return refuse(why, device_code::lost, "the device is lost");
   note_sent(from, bytes, stream);
-  *on_device = twin_ + (from.bytes - pinned_);
+  *on_device = twin_->data() + (from.bytes - pinned_);
   cudaEvent_t copied = copied_[next_event_++ % event_count];
   cudaError_t error =
       cudaMemcpyAsync(*on_device, bytes_at, bytes, cudaMemcpyHostToDevice, copies_);

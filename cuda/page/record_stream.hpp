@@ -23,6 +23,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include "cuda/memory/cuda_memory.hpp"
+#include "cuda/memory/device_block.hpp"
 #include "cuda/page/packed_part.hpp"
 #include "cuda/page/record_ring.hpp"
 #include "cuda/page/scatter.hpp"
@@ -32,6 +34,7 @@ namespace sheaf::inline v0 {
 struct record_stream_settings {
   std::size_t ring_bytes = std::size_t{1} << 25;  ///< pinned, and as much on the device
   double deadline_seconds = 10;                   ///< of one wait
+  block_source blocks = {};                       ///< for what lies on the device
 };
 
 class record_stream {
@@ -92,11 +95,11 @@ class record_stream {
  private:
   static constexpr unsigned event_count = 16;
 
-  record_stream(const record_stream_settings& settings, std::byte* pinned, std::uint64_t* done,
-                std::byte* twin) noexcept
+  record_stream(const record_stream_settings& settings, std::byte* pinned,
+                std::uint64_t* done) noexcept
       : settings_(settings),
         pinned_(pinned),
-        twin_(twin),
+        twin_(settings.blocks, cuda_blocks()),
         done_(done),
         ring_(settings.ring_bytes, done) {}
   device_code make_streams(device_error* why) noexcept;
@@ -107,7 +110,7 @@ class record_stream {
 
   const record_stream_settings settings_;
   std::byte* const pinned_;
-  std::byte* const twin_;
+  sourced_block twin_;  ///< of the ring, on the device
   std::uint64_t* const done_;
   record_ring ring_;
   cudaStream_t copies_ = nullptr;

@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(full_threads)
   if (blockIdx.x == 0 && threadIdx.x == 0) {
     flag_level(plan, state, known.level, level_pull::full);
   }
-  const unsigned shift = line_shift + static_cast<unsigned>(batch.page);
+  const unsigned shift = state.pages.frame_shift(batch.page);
   std::byte* const base = state.pages.base[static_cast<unsigned>(batch.page)];
   const std::uint32_t* const frames = state.pages.frames;
   const std::uint64_t lines = (batch.length * sizeof(T) + line_size - 1) / line_size;

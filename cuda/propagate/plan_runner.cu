@@ -59,6 +59,21 @@ __global__ void reset_marks(const run_view view, std::uint32_t source_slots) {
   }
 }
 
+/// Adds what is allocated while it lives to the figures.
+class counted_allocations {
+ public:
+  counted_allocations(const plan_memory& memory, device_figures& into) noexcept
+      : memory_(memory), into_(into), before_(memory.allocation_count()) {}
+  ~counted_allocations() { into_.allocations_on_commit += memory_.allocation_count() - before_; }
+  counted_allocations(const counted_allocations&) = delete;
+  counted_allocations& operator=(const counted_allocations&) = delete;
+
+ private:
+  const plan_memory& memory_;
+  device_figures& into_;
+  const std::uint64_t before_;
+};
+
 }  // namespace
 
 std::unique_ptr<device_runner> make_device_runner(device_context& device, device_error*) {
@@ -87,10 +102,20 @@ device_code plan_runner::load_plan(std::span<const device_section> sections, dev
     return tell(why, device_code::invalid, "a plan of %zu sections, %u are known", sections.size(),
                 plan_section_count);
   }
-  if (device_.settings.is_checked) {
-    return tell(why, device_code::unsupported, "plans do not run on checked pages yet");
-  }
   drop_graph();
+  device_error said;
+  const device_code code = load(sections, &said);
+  if (code == device_code::ok) return code;
+  if (code == device_code::lost) return lose(device_, why, "%s", said.text);
+  if (why != nullptr) *why = said;
+  drop_graph();
+  small_.give_back();
+  memory_.give_back();
+  return code;
+}
+
+device_code plan_runner::load(std::span<const device_section> sections, device_error* why) {
+  if (const device_code code = memory_.open(why); code != device_code::ok) return code;
   if (const device_code code = open_ports(why); code != device_code::ok) return code;
   if (const device_code code = memory_.take_sections(sections, why); code != device_code::ok) {
     return code;
@@ -99,7 +124,7 @@ device_code plan_runner::load_plan(std::span<const device_section> sections, dev
   source_slots_ = memory_.source_slots();
   if (const device_code code = find_kernels(why); code != device_code::ok) return code;
   if (const device_code code = find_columns_of_plan(why); code != device_code::ok) return code;
-  if (const device_code code = memory_.make_pages(why); code != device_code::ok) return code;
+  if (const device_code code = memory_.load(why); code != device_code::ok) return code;
   if (const device_code code = small_.load(memory_, why); code != device_code::ok) return code;
   return capture_all(why);
 }
@@ -124,14 +149,16 @@ device_code plan_runner::open_ports(device_error* why) noexcept {
   }
   const double deadline = device_.settings.deadline_seconds;
   if (records_ == nullptr) {
-    const record_stream_settings settings{device_.settings.ring_bytes, deadline};
+    const record_stream_settings settings{device_.settings.ring_bytes, deadline,
+                                          memory_.blocks()};
     if (const device_code code = record_stream::open(settings, &records_, why);
         code != device_code::ok) {
       return code;
     }
   }
   if (collector_ != nullptr) return device_code::ok;
-  return collector::open(device_.settings.ring_bytes, deadline, &collector_, why);
+  return collector::open(device_.settings.ring_bytes, deadline, &collector_, why,
+                         memory_.blocks());
 }
 
 device_code plan_runner::find_kernels(device_error* why) noexcept {
@@ -281,6 +308,8 @@ device_code plan_runner::forget_marks(device_error* why) noexcept {
 }
 
 device_code plan_runner::write(const device_record& what, device_error* why) {
+  if (const device_code code = need_plan(why); code != device_code::ok) return code;
+  const counted_allocations counted(memory_, figures_);
   const slot_classes slots{memory_.classes().data(), memory_.slot_count()};
   const device_scatter target{view_.state.pages, memory_.unnoted(), true};
   const device_code code = records_->write(what, slots, target, device_.stream, why);
@@ -352,6 +381,8 @@ device_code plan_runner::commit_small(const device_record& what, device_record& 
 
 device_code plan_runner::commit(std::uint32_t stage, const device_record& what,
                                 device_record& changed, device_error* why) {
+  if (const device_code code = need_plan(why); code != device_code::ok) return code;
+  const counted_allocations counted(memory_, figures_);
   const std::uint32_t stages = host_plan_.header->stage_count;
   if (stages != 1 || stage != 0) {
     const device_code code = begin_stage(stage, what, why);
@@ -381,7 +412,8 @@ device_code plan_runner::commit(std::uint32_t stage, const device_record& what,
   }
   next_stage_ = stage + 1 == stages ? 0 : stage + 1;
   figures_.commits += stage == 0;
-  return end_timing(why);
+  if (const device_code code = end_timing(why); code != device_code::ok) return code;
+  return memory_.check_zones(why);
 }
 
 /// In as many parts as it takes.
@@ -438,6 +470,7 @@ device_code plan_runner::gather(std::uint32_t stage, device_record& changed, dev
 }
 
 device_code plan_runner::recompute(device_error* why) {
+  if (const device_code code = need_plan(why); code != device_code::ok) return code;
   if (host_plan_.header->host_node_count != 0) {
     return tell(why, device_code::unsupported, "the host computes a part of the plan");
   }
@@ -446,7 +479,21 @@ device_code plan_runner::recompute(device_error* why) {
     return code;
   }
   if (const device_code code = forget_changes(why); code != device_code::ok) return code;
-  return wait(device_, "a recompute", why);
+  if (const device_code code = wait(device_, "a recompute", why); code != device_code::ok) {
+    return code;
+  }
+  return memory_.check_zones(why);
+}
+
+device_code plan_runner::read(std::span<const std::uint32_t> slots, std::byte* into,
+                              device_error* why) {
+  if (const device_code code = need_plan(why); code != device_code::ok) return code;
+  return memory_.read(slots, into, why);
+}
+
+device_code plan_runner::need_plan(device_error* why) const noexcept {
+  if (memory_.is_loaded()) return device_code::ok;
+  return tell(why, device_code::invalid, "no plan is loaded");
 }
 
 }  // namespace sheaf::inline v0

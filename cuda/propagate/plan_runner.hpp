@@ -13,7 +13,7 @@
 ///
 /// Invariants
 ///  1. Between commits `todo`, `changed`, `count` and `pulled` are zero.
-///  2. A commit allocates nothing on the device.
+///  2. A commit allocates nothing on the device: `device_figures::allocations_on_commit` counts.
 ///
 /// Thread safety: one thread at a time. Cost of loading: O(plan + pages).
 #pragma once
@@ -45,9 +45,7 @@ class plan_runner final : public device_runner {
                      device_error* why) override;
   device_code recompute(device_error* why) override;
   device_code read(std::span<const std::uint32_t> slots, std::byte* into,
-                   device_error* why) override {
-    return memory_.read(slots, into, why);
-  }
+                   device_error* why) override;
   void figures(device_figures& into) const override { into = figures_; }
 
  private:
@@ -58,6 +56,9 @@ class plan_runner final : public device_runner {
     std::optional<full_batch> full;  ///< where all runs, by a kernel of its own
     full_kernel kernel_of_full;
   };
+  device_code load(std::span<const device_section> sections, device_error* why);
+  /// `invalid` where no plan is loaded.
+  [[nodiscard]] device_code need_plan(device_error* why) const noexcept;
   device_code find_kernels(device_error* why) noexcept;
   device_code open_ports(device_error* why) noexcept;
   device_code capture_all(device_error* why);

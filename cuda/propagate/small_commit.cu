@@ -58,8 +58,7 @@ __device__ __forceinline__ void copy_card(slot_card& to, const slot_card& from) 
 
 __device__ __forceinline__ std::byte* page_of(const small_commit& all, const slot_card& card,
                                               std::uint32_t frame) {
-  const auto size = static_cast<unsigned>(card.size);
-  return all.view.state.pages.base[size] + (std::size_t{frame} << (line_shift + size));
+  return all.view.state.pages.at(frame, card.size);
 }
 
 /// Marks for the kernels of batches; the block stops before the next level.

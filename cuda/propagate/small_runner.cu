@@ -34,26 +34,39 @@ small_runner::~small_runner() {
   if (pinned_ != nullptr) static_cast<void>(cudaFreeHost(pinned_));
 }
 
-device_code small_runner::load(const plan_memory& memory, device_error* why) {
+void small_runner::give_back() noexcept {
+  has_cards_ = false;
+  cards_.reset();
+}
+
+device_code small_runner::load(plan_memory& memory, device_error* why) {
   memory_ = &memory;
   has_cards_ = false;
   skip_ = 0;
   next_skip_ = 1;
-  if (!may_have_cards(*memory.plan().header)) return device_code::ok;
-  const std::vector<slot_card> cards = make_cards(memory.plan(), memory.frames(), memory.classes());
-  if (cards.empty()) return device_code::ok;
+  std::vector<slot_card> cards;
+  if (may_have_cards(*memory.plan().header)) {
+    cards = make_cards(memory.plan(), memory.frames(), memory.classes());
+  }
+  if (cards.empty()) {
+    cards_.reset();
+    return device_code::ok;
+  }
   if (pinned_ == nullptr) {
     SHEAF_CUDA_TRY(device_, why, cudaMallocHost(&pinned_, pinned_bytes));
     std::memset(pinned_, 0, sizeof(small_outcome));
     SHEAF_CUDA_TRY(device_, why, prepare_small_commit());
   }
   const std::size_t bytes = cards.size() * sizeof(slot_card);
-  SHEAF_CUDA_TRY(device_, why, cards_.allocate(bytes));
-  SHEAF_CUDA_TRY(
-      device_, why,
-      cudaMemcpyAsync(cards_.data(), cards.data(), bytes, cudaMemcpyHostToDevice, device_.stream));
+  if (!cards_) cards_.emplace(memory.blocks(), cuda_blocks());
+  if (const device_code code = (*cards_)->resize(bytes, why); code != device_code::ok) {
+    return code == device_code::out_of_memory ? device_code::ok : code;
+  }
+  SHEAF_CUDA_TRY(device_, why,
+                 cudaMemcpyAsync((*cards_)->data(), cards.data(), bytes, cudaMemcpyHostToDevice,
+                                 device_.stream));
   args_.view = memory.view();
-  args_.cards = reinterpret_cast<const slot_card*>(cards_.data());
+  args_.cards = reinterpret_cast<const slot_card*>((*cards_)->data());
   args_.outcome = reinterpret_cast<small_outcome*>(pinned_);
   args_.space = {reinterpret_cast<line_record*>(pinned_ + sizeof(small_outcome)),
                  pinned_ + sizeof(small_outcome) + space_pages * sizeof(line_record), space_pages,

@@ -7,6 +7,8 @@
 /// and one wait more, so after it the next ones are not tried: one, then two, up to 1024.
 #pragma once
 
+#include <optional>
+
 #include "cuda/propagate/plan_memory.hpp"
 #include "cuda/propagate/small_commit.hpp"
 
@@ -19,8 +21,10 @@ class small_runner {
   small_runner(const small_runner&) = delete;
   small_runner& operator=(const small_runner&) = delete;
 
-  /// Makes the cards of a plan that was just loaded.
-  device_code load(const plan_memory& memory, device_error* why);
+  /// Makes the cards of a plan that was just loaded; none where there is no memory for them.
+  device_code load(plan_memory& memory, device_error* why);
+  /// No plan is loaded any more; nor does the device work.
+  void give_back() noexcept;
   /// True where a commit of this record is to be tried.
   [[nodiscard]] bool wants(const device_record& what) noexcept;
   /// Writes `what` and propagates. `changed`: what changed so far, in memory of this object until
@@ -36,7 +40,7 @@ class small_runner {
 
   device_context& device_;
   const plan_memory* memory_ = nullptr;
-  device_block cards_;
+  std::optional<sourced_block> cards_;
   small_commit args_{};
   std::byte* pinned_ = nullptr;
   bool has_cards_ = false;

@@ -1,8 +1,9 @@
 /// \file
 /// The random programs of the model test on a real device: promise P1 between the CPU and a GPU, by
-/// graphs and by launches. Four programs in five have 50 steps, so 1300 hold 1000 of those.
+/// graphs, by launches and over checked pages. Four programs in five have 50 steps, so 1300 hold
+/// 1000 of those.
 ///
-/// Usage: device_gpu_test [programs [seconds [first seed]]]: so many programs by each executor,
+/// Usage: device_gpu_test [programs [seconds [first seed]]]: so many programs by each way,
 /// fewer where the seconds are over. SHEAF_CUDA_PLUGIN names the plugin.
 #include <chrono>
 #include <cstdio>
@@ -105,8 +106,11 @@ int main(int argc, char** argv) {
     return begin + std::chrono::duration_cast<clock::duration>(
                        std::chrono::duration<double>(within.seconds * share));
   };
-  const bool is_right =
-      run(*ops, sheaf::device_executor::graph, "graph", within, after(0.5)) &&
-      run(*ops, sheaf::device_executor::stream, "stream", within, after(1));
+  bool is_right = run(*ops, sheaf::device_executor::graph, "graph", within, after(0.45)) &&
+                  run(*ops, sheaf::device_executor::stream, "stream", within, after(0.9));
+  // Red zones around every page, looked at after every commit.
+  ::setenv("SHEAF_ARENA", "checked", 1);
+  is_right = is_right &&
+             run(*ops, sheaf::device_executor::graph, "checked pages", within, after(1));
   return is_right ? 0 : 1;
 }

@@ -3,6 +3,9 @@
 ///   isolated   compute-sanitizer reports the write when it happens. The program runs itself again
 ///              under the tool; where there is none it says so, and that half is not tested.
 ///
+/// The page is found as kernels find a plan's (device_pages), and for the red zones by its frame,
+/// too (frame_view).
+///
 /// usage: arena_overrun [--write OFFSET]: with an argument, writes a word at OFFSET from the begin
 /// of a page of 256 bytes and leaves the judgement to the tool that runs it.
 #include <sys/wait.h>
@@ -11,6 +14,7 @@
 #include <cstring>
 #include <string>
 
+#include "tests/device/plan_of_pages.hpp"
 #include "tests/memory/gpu_rig.cuh"
 
 namespace gpu_test {
@@ -19,39 +23,60 @@ namespace {
 constexpr page_class size = page_class::b256;
 constexpr std::uint32_t frame = 3;
 
-__global__ void write_word(frame_view view, std::int64_t offset) {
+__global__ void write_to_frame(frame_view view, std::int64_t offset) {
   *reinterpret_cast<std::uint32_t*>(frame_address(view, size, frame) + offset) = 0x12345678;
 }
-
-std::unique_ptr<device_arena> make(const physical_memory& memory, arena_mode mode) {
-  device_arena_options options;
-  options.mode = mode;
-  auto arena = make_arena(memory, options);
-  device_error why;
-  REQUIRE(arena->grow_to(size, 8, &why) == device_code::ok);
-  return arena;
+__global__ void write_to_page(device_pages pages, std::int64_t offset) {
+  *reinterpret_cast<std::uint32_t*>(pages.page(frame, size) + offset) = 0x12345678;
 }
 
+/// Eight pages of a plan, frame k for slot k.
+struct pages_of_plan {
+  pages_of_plan(const physical_memory& memory, arena_mode mode)
+      : arena(make_arena(memory, options_of(mode))), pages(*arena), numbers(8) {
+    const device_test::plan_of plan(std::vector<page_class>(8, size));
+    device_error why;
+    REQUIRE(pages.place(plan.view(), &why) == device_code::ok);
+    numbers.put(pages.numbers().data(), pages.numbers().size());
+  }
+  static device_arena_options options_of(arena_mode mode) {
+    device_arena_options options;
+    options.mode = mode;
+    return options;
+  }
+  [[nodiscard]] device_pages view() const { return pages.view(numbers.data()); }
+
+  std::unique_ptr<device_arena> arena;
+  plan_pages pages;
+  device_array<std::uint32_t> numbers;
+};
+
 void red_zones_name_it(const physical_memory& memory, cudaStream_t stream) {
-  const auto arena = make(memory, arena_mode::checked);
-  device_error why;
-  zone_damage found{};
-  write_word<<<1, 1, 0, stream>>>(arena->view(), 252);
-  wait_for(stream);
-  EXPECT(arena->check_all(&found, &why) == device_code::ok);
-  write_word<<<1, 1, 0, stream>>>(arena->view(), 256);
-  wait_for(stream);
-  EXPECT(arena->check_all(&found, &why) == device_code::invalid);
-  EXPECT(found.size == size && found.frame == frame && found.offset == 256);
-  std::printf("planted overrun: %s\n", why.text);
+  for (const bool by_page : {false, true}) {
+    const pages_of_plan made(memory, arena_mode::checked);
+    device_error why;
+    zone_damage found{};
+    for (const std::int64_t offset : {252, 256}) {
+      if (by_page) {
+        write_to_page<<<1, 1, 0, stream>>>(made.view(), offset);
+      } else {
+        write_to_frame<<<1, 1, 0, stream>>>(made.arena->view(), offset);
+      }
+      wait_for(stream);
+      const device_code expected = offset == 252 ? device_code::ok : device_code::invalid;
+      EXPECT(made.arena->check_all(&found, &why) == expected);
+    }
+    EXPECT(found.size == size && found.frame == frame && found.offset == 256);
+    std::printf("planted overrun: %s\n", why.text);
+  }
 }
 
 /// For the tool: the write alone, in the arena that `SHEAF_ARENA` asks for.
 int write_at(std::int64_t offset) {
   const auto memory = open_memory();
   const cudaStream_t stream = make_stream();
-  const auto arena = make(memory->memory(), arena_mode_of({}));
-  write_word<<<1, 1, 0, stream>>>(arena->view(), offset);
+  const pages_of_plan made(memory->memory(), arena_mode_of({}));
+  write_to_page<<<1, 1, 0, stream>>>(made.view(), offset);
   const cudaError_t error = cudaStreamSynchronize(stream);
   std::printf("wrote at %lld: %s\n", static_cast<long long>(offset), cudaGetErrorString(error));
   return 0;

@@ -9,13 +9,12 @@
 #include <set>
 #include <vector>
 
-#include "cuda/memory/credit_stacks.hpp"
 #include "cuda/memory/device_scratch.hpp"
 #include "cuda/memory/frame_stack.cuh"
 #include "cuda/memory/hooked_memory.hpp"
 #include "cuda/memory/memory_kernels.hpp"
 #include "cuda/memory/pinned_memory.hpp"
-#include "tests/memory/gpu_rig.cuh"
+#include "tests/memory/gpu_credits.cuh"
 
 namespace gpu_test {
 namespace {
@@ -160,47 +159,35 @@ __global__ void take_pages(frame_stack* stacks, frame_view view, std::uint32_t c
 
 void commits_take_credits_and_no_memory(const physical_memory& memory, cudaStream_t stream) {
   constexpr std::uint32_t most = 3000;
-  auto arena = make_arena(memory, {});
-  device_error why;
-  std::unique_ptr<credit_stacks> stacks;
-  REQUIRE(credit_stacks::open(*arena, &stacks, &why) == device_code::ok);
-  frame_pool pool(*arena, stacks->word());
-  frame_credits credits(pool);
-  class_counts needed{};
-  needed[big_index] = most;
-  REQUIRE(stacks->make_room(needed, &why) == device_code::ok);
+  credit_rig at(memory, big, most);
   device_array<std::uint32_t> taken(most);
   std::vector<std::uint32_t> found(most);
   std::vector<frame_id> live;
   std::uint64_t growths = 0;
   for (std::uint64_t epoch = 1; epoch <= 200; ++epoch) {
     const auto count = epoch == 5 ? most : static_cast<std::uint32_t>(epoch * 7919 % most);
-    std::array<credit_grant, page_class_count> grants;
-    REQUIRE(credits.begin(needed, &grants, &why) == device_code::ok);
-    REQUIRE(stacks->grant(grants, stream, &why) == device_code::ok);
-    take_pages<<<(most + 127) / 128, 128, 0, stream>>>(stacks->stacks(), arena->view(), count,
-                                                       static_cast<std::uint32_t>(epoch) << 16,
-                                                       taken.data());
-    REQUIRE(stacks->finish(epoch, stream, &why) == device_code::ok);
+    at.begin(stream);
+    take_pages<<<(most + 127) / 128, 128, 0, stream>>>(
+        at.stacks->stacks(), at.arena->view(), count, static_cast<std::uint32_t>(epoch) << 16,
+        taken.data());
     // What the last commit took is superseded by this one.
-    for (const frame_id frame : live) pool.retire(big, frame, epoch);
-    wait_until("an epoch", [&] { return stacks->word().finished() >= epoch; });
-    EXPECT(credits.finish(stacks->report(), &why) == device_code::ok);
-    EXPECT(pool.collect() == live.size());
-    EXPECT(credits.held(big) == most - count);
+    for (const frame_id frame : live) at.pool.retire(big, frame, epoch);
+    at.finish(epoch, stream);
+    EXPECT(at.pool.collect() == live.size());
+    EXPECT(at.credits.held(big) == most - count);
     taken.get(found.data(), count);
     live.clear();
     for (std::uint32_t i = 0; i < count; ++i) live.push_back(frame_id{found[i]});
     EXPECT(std::set<frame_id>(live.begin(), live.end()).size() == count);
     for (std::uint32_t i = 0; i < count; i += 97) {
       std::uint32_t word = 0;
-      RUNTIME(cudaMemcpy(&word, arena->address(big, live[i]), 4, cudaMemcpyDeviceToHost));
+      RUNTIME(cudaMemcpy(&word, at.arena->address(big, live[i]), 4, cudaMemcpyDeviceToHost));
       EXPECT(word == (static_cast<std::uint32_t>(epoch) << 16) + i);
     }
-    if (epoch == 20) growths = arena->figures().growths;
+    if (epoch == 20) growths = at.arena->figures().growths;
   }
-  EXPECT(arena->figures().growths == growths);
-  EXPECT(pool.is_consistent());
+  EXPECT(at.arena->figures().growths == growths);
+  EXPECT(at.pool.is_consistent());
 }
 
 /// Takes `nanoseconds` by the device's clock.

@@ -44,6 +44,18 @@ struct rig {
   void begin(std::uint64_t epoch, std::uint64_t newest_pinned) {
     ASSERT_EQ(table.begin_commit(epoch, newest_pinned, table.slot_count(), &why), device_code::ok);
   }
+  /// Slots from 0 on get `frames` in commit 1.
+  void place(const std::vector<std::uint32_t>& frames) {
+    begin(1, 0);
+    for (std::uint32_t slot = 0; slot < frames.size(); ++slot) {
+      table.place(slot, frame_id{frames[slot]});
+    }
+  }
+  /// The commit of `epoch` replaces the frame of a page, with the epoch before it pinned.
+  void replace(std::uint64_t epoch, std::uint32_t slot, std::uint32_t frame) {
+    begin(epoch, epoch - 1);
+    table.replace(slot, frame_id{frame});
+  }
   std::vector<std::uint32_t> at(std::uint64_t epoch) {
     table.view_at(epoch, view);
     return view;
@@ -61,8 +73,7 @@ constexpr std::uint32_t none = index_of(no_frame);
 
 TEST(DevicePageTable, ChangesInPlaceUnlessAPinSeesTheFrame) {
   rig r(3);
-  r.begin(1, 0);
-  r.table.place(0, frame_id{10});
+  r.place({10});
   r.begin(2, 0);
   EXPECT_TRUE(r.table.is_in_place(0));
   r.begin(3, 1);
@@ -82,11 +93,9 @@ TEST(DevicePageTable, SendsEachChangedEntryOnceAsItIsNow) {
   r.device.take(r.table);
   EXPECT_TRUE(r.device.follows(r.table));
   EXPECT_EQ(r.table.unsent_count(), 0u);
-  r.begin(2, 1);
-  r.table.replace(7, frame_id{200});
+  r.replace(2, 7, 200);
   r.table.replace(9, frame_id{201});
-  r.begin(3, 2);
-  r.table.replace(7, frame_id{202});
+  r.replace(3, 7, 202);
   EXPECT_EQ(r.table.unsent_count(), 2u);
   EXPECT_FALSE(r.device.follows(r.table));
   r.device.take(r.table);
@@ -95,13 +104,10 @@ TEST(DevicePageTable, SendsEachChangedEntryOnceAsItIsNow) {
 
 TEST(DevicePageTable, AnOldEpochSeesItsFrames) {
   rig r(3);
-  r.begin(1, 0);
-  r.table.place(0, frame_id{10});
-  r.table.place(1, frame_id{11});
+  r.place({10, 11});
   r.begin(3, 1);
   r.table.replace(0, frame_id{20});
-  r.begin(5, 4);
-  r.table.replace(0, frame_id{30});
+  r.replace(5, 0, 30);
   r.table.replace(1, frame_id{31});
   r.table.place(2, frame_id{32});
   EXPECT_EQ(r.at(1), (std::vector<std::uint32_t>{10, 11, none}));
@@ -113,12 +119,9 @@ TEST(DevicePageTable, AnOldEpochSeesItsFrames) {
 
 TEST(DevicePageTable, ReclaimsAFrameWhenNoPinIsBetweenItsBirthAndItsEnd) {
   rig r(1);
-  r.begin(1, 0);
-  r.table.place(0, frame_id{10});
-  r.begin(3, 2);
-  r.table.replace(0, frame_id{11});
-  r.begin(6, 5);
-  r.table.replace(0, frame_id{12});
+  r.place({10});
+  r.replace(3, 0, 11);
+  r.replace(6, 0, 12);
   const std::vector<std::uint64_t> both{2, 5};
   EXPECT_EQ(r.table.reclaim(both, r.note()), 0u);
   const std::vector<std::uint64_t> second{5};
@@ -132,11 +135,9 @@ TEST(DevicePageTable, ReclaimsAFrameWhenNoPinIsBetweenItsBirthAndItsEnd) {
 
 TEST(DevicePageTable, RollingBackPutsEveryFrameBackAndTellsTheDevice) {
   rig r(4);
-  r.begin(1, 0);
-  for (std::uint32_t slot = 0; slot < 3; ++slot) r.table.place(slot, frame_id{10 + slot});
+  r.place({10, 11, 12});
   r.device.take(r.table);
-  r.begin(2, 1);
-  r.table.replace(0, frame_id{20});
+  r.replace(2, 0, 20);
   r.table.place(3, frame_id{23});
   r.device.take(r.table);
   const device_swap swaps[] = {{1, 21}};
@@ -154,9 +155,7 @@ TEST(DevicePageTable, RollingBackPutsEveryFrameBackAndTellsTheDevice) {
 
 TEST(DevicePageTable, AdoptsNoSwapTheDeviceMayNotMake) {
   rig r(3);
-  r.begin(1, 0);
-  r.table.place(0, frame_id{10});
-  r.table.place(1, frame_id{11});
+  r.place({10, 11});
   r.begin(2, 1);
   const std::uint32_t swaps_before = r.table.swap_count();
   for (const device_swap bad : {device_swap{2, 5}, device_swap{9, 5}, device_swap{0, 6}}) {
@@ -170,9 +169,7 @@ TEST(DevicePageTable, AdoptsNoSwapTheDeviceMayNotMake) {
 
 TEST(DevicePageTable, AKernelReplacesWhatTheHostWouldReplace) {
   rig r(4);
-  r.begin(1, 0);
-  r.table.place(0, frame_id{10});
-  r.table.place(1, frame_id{11});
+  r.place({10, 11});
   r.begin(3, 1);
   r.table.replace(1, frame_id{12});
   r.device.take(r.table);
@@ -198,8 +195,7 @@ TEST(DevicePageTable, AKernelReplacesWhatTheHostWouldReplace) {
 
 TEST(DevicePageTable, AKernelWithoutCreditsChangesNothing) {
   rig r(1);
-  r.begin(1, 0);
-  r.table.place(0, frame_id{10});
+  r.place({10});
   r.device.take(r.table);
   frame_stack credits{nullptr, 0, 0, 0, 0};
   device_swap_list swaps{nullptr, 0, 0};

@@ -29,6 +29,8 @@ class fake_device {
   /// Refuses the `n`-th call from now on, 0 the next one, once.
   void fail_call(std::uint64_t n) { failing_ = calls_ + n; }
   void fail_none() { failing_ = ~std::uint64_t{0}; }
+  /// Blocks lie `gap` bytes apart from now on. For a few.
+  void spread_blocks(std::uint64_t gap) { gap_ = gap; }
   [[nodiscard]] std::uint64_t calls() const { return calls_; }
   /// Ranges, handles, mappings and blocks that were not given back.
   [[nodiscard]] std::size_t outstanding() const {
@@ -44,28 +46,12 @@ class fake_device {
     physical_memory made;
     made.context = this;
     made.step_bytes = step;
-    made.reserve = reserve;
-    made.unreserve = unreserve;
-    made.create = create;
-    made.release = release;
-    made.map = map;
-    made.unmap = unmap;
-    made.allow = allow;
-    made.allocate = allocate;
-    made.free = free;
-    made.write = write;
-    made.read = read;
+    use_ranges_of<fake_device>(made);
+    use_blocks_of<fake_device>(made);
     return made;
   }
 
- private:
-  static fake_device& self(void* context) { return *static_cast<fake_device*>(context); }
-  [[nodiscard]] bool refuses(device_error* why) {
-    if (calls_++ != failing_) return false;
-    static_cast<void>(refuse(why, device_code::out_of_memory, "the fake device refuses"));
-    return true;
-  }
-
+  // The calls, as `physical_memory` says.
   static device_code reserve(void* context, std::uint64_t bytes, std::byte** base,
                              device_error* why) noexcept {
     if (self(context).refuses(why)) return device_code::out_of_memory;
@@ -115,14 +101,19 @@ class fake_device {
   static device_code allocate(void* context, std::uint64_t bytes, std::byte** block,
                               device_error* why) noexcept {
     if (self(context).refuses(why)) return device_code::out_of_memory;
-    *block = static_cast<std::byte*>(::operator new(bytes, std::align_val_t{256}));
+    *block = self(context).take_block(bytes);
+    if (*block == nullptr) return device_code::out_of_memory;
     self(context).blocks_[*block] = bytes;
     return device_code::ok;
   }
   static void free(void* context, std::byte* block, std::uint64_t bytes) noexcept {
     EXPECT_EQ(self(context).blocks_.at(block), bytes);
     self(context).blocks_.erase(block);
-    ::operator delete(block, std::align_val_t{256});
+    if (self(context).gap_ != 0) {
+      ::munmap(block, bytes);
+    } else {
+      ::operator delete(block, std::align_val_t{256});
+    }
   }
   static device_code write(void* context, std::byte* to, const void* from, std::uint64_t bytes,
                            device_error* why) noexcept {
@@ -137,6 +128,24 @@ class fake_device {
     return device_code::ok;
   }
 
+ private:
+  static fake_device& self(void* context) { return *static_cast<fake_device*>(context); }
+  [[nodiscard]] bool refuses(device_error* why) {
+    if (calls_++ != failing_) return false;
+    static_cast<void>(refuse(why, device_code::out_of_memory, "the fake device refuses"));
+    return true;
+  }
+
+  [[nodiscard]] std::byte* take_block(std::uint64_t bytes) {
+    if (gap_ == 0) return static_cast<std::byte*>(::operator new(bytes, std::align_val_t{256}));
+    static constexpr std::uintptr_t first = std::uintptr_t{1} << 44;
+    void* const wished = reinterpret_cast<void*>(first + gap_ * spread_count_++);
+    void* const at = ::mmap(wished, bytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    return at == MAP_FAILED ? nullptr : static_cast<std::byte*>(at);
+  }
+
+  std::uint64_t gap_ = 0, spread_count_ = 0;
   std::uint64_t calls_ = 0;
   std::uint64_t failing_ = ~std::uint64_t{0};
   std::uint64_t last_handle_ = 0;

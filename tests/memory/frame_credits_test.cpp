@@ -7,7 +7,7 @@
 #include <set>
 #include <vector>
 
-#include "fake_device.hpp"
+#include "arena_rig.hpp"
 
 namespace device_test {
 namespace {
@@ -31,25 +31,12 @@ struct device_stacks {
   frame_stack stacks[page_class_count];
 };
 
-struct rig {
-  explicit rig(std::uint64_t bytes_max = ~std::uint64_t{0}) {
-    device_arena_options options;
-    options.range_bytes = 64 * step;
-    options.growth_bytes = step;
-    options.bytes_max = bytes_max;
-    EXPECT_EQ(device_arena::create(options, device.memory(), &arena, &why), device_code::ok);
-    pool = std::make_unique<frame_pool>(*arena, word);
-    credits = std::make_unique<frame_credits>(*pool);
-  }
-  fake_device device;
-  device_error why;
-  epoch_word word;
+struct rig : arena_rig {
+  using arena_rig::arena_rig;
   credit_report report{};
   device_stacks gpu;
   std::array<credit_grant, page_class_count> grants;
-  std::unique_ptr<device_arena> arena;
-  std::unique_ptr<frame_pool> pool;
-  std::unique_ptr<frame_credits> credits;
+  std::unique_ptr<frame_credits> credits = std::make_unique<frame_credits>(*pool);
 };
 constexpr page_class big = page_class::b4k;
 

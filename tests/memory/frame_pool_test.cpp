@@ -9,26 +9,12 @@
 #include <set>
 #include <vector>
 
-#include "fake_device.hpp"
+#include "arena_rig.hpp"
 
 namespace device_test {
 namespace {
 
-struct rig {
-  explicit rig(std::uint64_t bytes_max = ~std::uint64_t{0}) {
-    device_arena_options options;
-    options.range_bytes = 64 * step;
-    options.growth_bytes = step;
-    options.bytes_max = bytes_max;
-    EXPECT_EQ(device_arena::create(options, device.memory(), &arena, &why), device_code::ok);
-    pool = std::make_unique<frame_pool>(*arena, word);
-  }
-  fake_device device;
-  epoch_word word;
-  std::unique_ptr<device_arena> arena;
-  std::unique_ptr<frame_pool> pool;
-  device_error why;
-};
+using rig = arena_rig;
 constexpr page_class big = page_class::b4k;
 constexpr std::uint32_t in_step = step / 4096;
 

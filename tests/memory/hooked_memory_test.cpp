@@ -7,31 +7,10 @@
 
 #include "cuda/memory/device_arena.hpp"
 #include "fake_device.hpp"
+#include "host_allocator.hpp"
 
 namespace device_test {
 namespace {
-
-struct host_allocator {
-  device_memory_hook hook() {
-    device_memory_hook made;
-    made.context = this;
-    made.allocate = [](void* context, std::uint64_t size) noexcept -> void* {
-      auto& self = *static_cast<host_allocator*>(context);
-      if (self.refuses) return nullptr;
-      self.bytes += size;
-      ++self.calls;
-      return ::operator new(size, std::align_val_t{256});
-    };
-    made.deallocate = [](void* context, void* block, std::uint64_t size) noexcept {
-      static_cast<host_allocator*>(context)->bytes -= size;
-      ::operator delete(block, std::align_val_t{256});
-    };
-    return made;
-  }
-  bool refuses = false;
-  std::uint64_t bytes = 0;
-  int calls = 0;
-};
 
 struct rig {
   explicit rig(std::uint64_t bytes_max = ~std::uint64_t{0},
@@ -52,13 +31,13 @@ struct rig {
 
 TEST(HookedMemory, AClassIsOneAllocationMadeWhenItIsFirstUsed) {
   rig at;
-  EXPECT_EQ(at.allocator.calls, 0);
+  EXPECT_EQ(at.allocator.calls, 0u);
   ASSERT_EQ(at.arena->grow_to(page_class::b4k, 1, &at.why), device_code::ok);
   EXPECT_EQ(at.allocator.bytes, 4 * step);
   EXPECT_EQ(at.arena->figures().bytes_held, 4 * step);
   ASSERT_EQ(at.arena->grow_to(page_class::b4k, 4 * step / 4096, &at.why), device_code::ok);
   std::memset(at.arena->address(page_class::b4k, frame_id{0}), 1, 4 * step);
-  EXPECT_EQ(at.allocator.calls, 1);
+  EXPECT_EQ(at.allocator.calls, 1u);
   EXPECT_EQ(at.arena->grow_to(page_class::b4k, 4 * step / 4096 + 1, &at.why),
             device_code::out_of_memory);
   EXPECT_EQ(at.arena->trim_to(page_class::b4k, 0), 0u);

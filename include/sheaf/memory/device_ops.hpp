@@ -27,7 +27,7 @@
 
 namespace sheaf::inline v0 {
 
-inline constexpr std::uint32_t device_ops_version = 2;
+inline constexpr std::uint32_t device_ops_version = 3;
 
 enum class device_code : std::uint32_t {
   ok,
@@ -59,14 +59,27 @@ enum class device_executor : std::uint32_t {
   graph,      ///< captured once, launched whole
 };
 
+/// A host's own allocator of device memory. Called by the thread that calls the device, while it
+/// does, with the device's context current; never between the begin and the end of a commit.
+struct device_memory_hook {
+  void* context = nullptr;
+  /// Memory of the device, aligned to 256 bytes; null where there is none left. Null itself: the
+  /// driver's memory is used.
+  void* (*allocate)(void* context, std::uint64_t bytes) noexcept = nullptr;
+  void (*deallocate)(void* context, void* block, std::uint64_t bytes) noexcept = nullptr;
+};
+
 struct device_settings {
   std::uint32_t index = 0;
   device_executor executor = device_executor::automatic;
   std::uint64_t memory_bytes_max = ~std::uint64_t{0};
   std::uint64_t ring_bytes = std::uint64_t{1} << 25;  ///< pinned, each way
   double deadline_seconds = 10;  ///< a call that takes longer makes the device `lost`
-  bool is_checked = false;       ///< every page its own allocation with red zones
+  /// Every page its own allocation between red zones, which are looked at after each commit; a
+  /// write past a page ends the process and says where. Slow.
+  bool is_checked = false;
   bool is_timed = false;         ///< `device_figures::device_microseconds` is measured
+  device_memory_hook memory = {};  ///< outlives the device
 };
 
 /// Changed lines of one page.
@@ -87,7 +100,7 @@ struct device_figures {
   std::uint64_t commits;
   std::uint64_t launches;
   std::uint64_t graph_captures;
-  std::uint64_t allocations_on_commit;  ///< of device memory; not counted in this version: 0
+  std::uint64_t allocations_on_commit;  ///< of device memory, by `write` and `commit`
   std::uint64_t bytes_in, bytes_out;
   std::uint64_t lines_computed;  ///< not counted in this version: 0
   std::uint64_t lines_changed;
@@ -114,7 +127,9 @@ struct device_ops {
   /// Gives everything back; of a device that is lost, nothing is waited for.
   void (*close)(device_context* device);
 
-  /// Takes over a plan in place of the one before. Pages hold zeros until they are written.
+  /// Takes over a plan in place of the one before. Pages hold zeros until they are written. Where
+  /// it is refused no plan is loaded, and the memory of the one before has been given back; other
+  /// calls are `invalid` until one is.
   device_code (*load_plan)(device_context* device, const device_section* sections,
                            std::uint32_t section_count, device_error* why);
   /// Writes lines of any pages, derived ones too, and derives nothing from them: how a device is
