@@ -61,7 +61,9 @@ TEST_F(MixedCommit, TakesEverythingAtOnce) {
       for (std::size_t i = 0; i < values.size(); ++i) {
         values[i] = static_cast<float>((i * 7919 + round) % 1000) / 8;
       }
-      for (const auto& source : {graph_.a, graph_.b, graph_.c}) txn.range(source, {}, values);
+      for (const auto& source : {graph_.a, graph_.b, graph_.c, graph_.d}) {
+        txn.range(source, {}, values);
+      }
     };
     ASSERT_EQ(both_.commit(all), "");
     EXPECT_EQ(last().mixed_commits, 1u);
@@ -82,8 +84,11 @@ TEST_F(MixedCommit, LeavesOutStagesThatNothingReaches) {
   EXPECT_EQ(calls_watched().commits, before + 2);  // top_k ends in a gather
   EXPECT_EQ(last().mixed_commits, 1u);
   EXPECT_EQ(last().host_calls, 0u);
+  // Stages 0 and 2: what the host computed in the first waits over the one that is left out.
+  ASSERT_EQ(both_.commit([&](transaction& txn) { txn.set(graph_.d, {.index = 9}, 50.0f); }), "");
+  EXPECT_EQ(calls_watched().commits, before + 2 + 2);
   ASSERT_EQ(commit(3), "");
-  EXPECT_EQ(calls_watched().commits, before + 2 + 4);
+  EXPECT_EQ(calls_watched().commits, before + 2 + 2 + 4);
   EXPECT_EQ(calls_watched().loads, 1u);
 }
 
@@ -115,7 +120,7 @@ TEST_F(MixedCommit, IsGivenUpWhereAHostFunctionFails) {
 TEST(MixedFailure, GoesOnHereWhereverTheDeviceFails) {
   std::uint64_t interrupted = 0;
   for (const bool is_lost : {true, false}) {
-    for (std::uint64_t call = 0; call < 24; ++call) {
+    for (std::uint64_t call = 0; call < 30; ++call) {
       host_device_faults& faults = faults_of_host_devices();
       faults = {};
       (is_lost ? faults.calls_until_lost : faults.calls_until_out_of_memory) = call;
@@ -124,6 +129,12 @@ TEST(MixedFailure, GoesOnHereWhereverTheDeviceFails) {
       ASSERT_EQ(both.add(reference_way()), "");
       ASSERT_EQ(both.add(device_way("device", watched(*host_device_ops()))), "");
       for (std::uint64_t i = 0; i < 9; ++i) {
+        // One here, which notes another element of the line that the next one changes.
+        for (std::size_t each = 0; each < both.size(); ++each) {
+          auto txn = both[each].begin();
+          txn.set(graph.b, {.index = (i * 311) ^ 1}, static_cast<float>(i) + 0.5f);
+          ASSERT_TRUE(std::move(txn).commit_for(std::chrono::seconds(10)).wait());
+        }
         const std::uint64_t done = calls_watched().commits_done;
         const bool changes_graph = i == 6;  // a refused device is tried again
         ASSERT_EQ(both.commit([&](transaction& txn) {

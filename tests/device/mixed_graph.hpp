@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <sheaf/graph/model.hpp>
+#include <sheaf/graph/sparse.hpp>
 
 #include "device/engine_group.hpp"
 #include "propagate/operators/desk_operators.hpp"
@@ -30,6 +31,7 @@ struct mixed_graph {
   sheaf::array<float> a = declared.source<float>("a", length);
   sheaf::array<float> b = declared.source<float>("b", length);
   sheaf::array<float> c = declared.source<float>("c", length);  ///< only the host reads it
+  sheaf::array<float> d = declared.source<float>("d", length);  ///< as `c`
   sheaf::array<float> both = add("both", a + b);
   sheaf::array<std::uint32_t> order = add("order", sort_index(both));
   sheaf::array<float> picked = add("picked", gather(both, order));
@@ -41,6 +43,12 @@ struct mixed_graph {
   sheaf::array<float> total = add("total", sheaf::sum(called + mixed));
   sheaf::array<float> late = add("late", sheaf::delay(called, 3.0f));
   sheaf::array<float> echo = add("echo", late + a);
+  /// In a late stage, and reads by element what an early one changed.
+  sheaf::array<float> product =
+      add("product", spmv(sheaf::semiring_id::sum_product, shuffled_rows(), blended, both));
+  /// Of the first stage, and read in the third.
+  sheaf::array<float> tail = add("tail", scan(sheaf::semiring_id::max_plus, d));
+  sheaf::array<float> joined = add("joined", tail + running);
   // Beside it: the device alone, and a host-run one that nobody reads.
   sheaf::array<float> twice = add("twice", b + b);
   sheaf::array<float> square = add("square", twice * twice);
@@ -50,6 +58,15 @@ struct mixed_graph {
   sheaf::array<float> first = add("first", top_k(c, 20));
 
  private:
+  /// Ten entries a row, every column in one.
+  static sheaf::sparse_matrix shuffled_rows() {
+    std::vector<std::uint32_t> offsets{0}, indices;
+    for (std::uint32_t row = 0; row < length / 10; ++row) {
+      for (std::uint32_t k = 0; k < 10; ++k) indices.push_back((row * 10 + k) * 7 % length);
+      offsets.push_back(static_cast<std::uint32_t>(indices.size()));
+    }
+    return sheaf::sparse_matrix::from_csr(length, offsets, indices);
+  }
   sheaf::array<float> call_host() {
     const auto made =
         declared.derive_host<float>("called", length, {mixed}, [this](sheaf::host_call& call) {
