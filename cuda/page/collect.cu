@@ -208,6 +208,7 @@ device_code collector::fail(cudaError_t error, const char* what, device_error* w
 device_code collector::start(const collect_request& request, cudaStream_t stream,
                              device_error* why) noexcept {
   if (is_lost_) return refuse(why, device_code::lost, "the device is lost");
+  stream_ = stream;
   cudaError_t error = launch_collect(request, space_, &state_->counters, stream);
   if (error == cudaSuccess) {
     post_outcome<<<1, 1, 0, stream>>>(state_, outcome_);
@@ -227,8 +228,10 @@ device_code collector::finish(device_record* record, rest* left, device_error* w
   const std::atomic_ref<std::uint64_t> number(outcome_->number);
   for (std::uint64_t round = 1; number.load(std::memory_order_acquire) < expected_; ++round) {
     if (round % 1024 != 0) continue;
-    const cudaError_t error = cudaPeekAtLastError();
-    if (error != cudaSuccess) return fail(error, "waiting for what changed", why);
+    const cudaError_t error = cudaStreamQuery(stream_);
+    if (error != cudaSuccess && error != cudaErrorNotReady) {
+      return fail(error, "waiting for what changed", why);
+    }
     if (steady::now() > deadline) {
       is_lost_ = true;
       return refuse(why, device_code::lost, "what changed was not there within %.3g s",

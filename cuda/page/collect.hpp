@@ -88,6 +88,7 @@ class collector {
   collect_state* state_ = nullptr;  ///< on the device
   std::uint64_t expected_ = 0;
   std::uint64_t bytes_out_ = 0;
+  cudaStream_t stream_ = nullptr;  ///< of the last `start`
   bool is_lost_ = false;
 };
 

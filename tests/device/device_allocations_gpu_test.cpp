@@ -125,6 +125,7 @@ void every_allocation_fails(const char* what) {
       engine on = of.open(device::cuda), here = of.open(device::cpu);
       change(of, on, here, random);
       was_refused = own.calls > tried;
+      own.failing = ~std::uint64_t{0};  // the next load has allocations of its own
       const bool has_loaded = on.last_commit().device_commits == 1;
       // What a plan can do without is no reason to refuse it.
       refused += !has_loaded;

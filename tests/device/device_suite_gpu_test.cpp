@@ -97,7 +97,7 @@ void run_whole(const device_ops* ops, const layered_graph& graph, std::uint64_t 
 /// By columns a commit of everything is one launch; level by level it is one a level, and one more.
 TEST_F(OnAGpu, PlainCombinesCommittedWholeRunByColumnsAndOthersLevelByLevel) {
   constexpr std::uint64_t commits = 10;
-  for (const std::uint32_t width : {8u, 100u, 1000u}) {
+  for (const std::uint32_t width : {64u, 100u, 1000u}) {  // fewer pages are marked one by one
     std::uint64_t columns = 0, mixed = 0;
     const layers plain{.width = width, .levels = 8, .has_total = false};
     run_whole(ops_, layered_graph(plain), commits, columns);
