@@ -16,7 +16,9 @@ namespace {
 constexpr unsigned block_threads = 512;
 constexpr unsigned block_warps = block_threads / unit_lanes;
 constexpr unsigned place_count = 1024;  ///< of the table of marks
-constexpr unsigned marks_max = 768;     ///< beyond it a frontier is no longer small
+constexpr unsigned marks_max = 768;     ///< on a list
+/// Pages of a level beyond which the kernels of batches are faster: two turns of all warps.
+constexpr unsigned level_pages_max = 2 * block_warps;
 constexpr unsigned probes_max = 64;
 constexpr std::uint32_t no_slot = 0xffff'ffffu;
 constexpr std::uint32_t no_level = 0xffff'ffffu;
@@ -407,7 +409,7 @@ __device__ __forceinline__ bool run_levels(const small_commit& all, block_state&
       list_far(block, level, is_jump);
       count = block.counts[level % 3];
     }
-    if (is_enough || foreign_level == level) {
+    if (is_enough || foreign_level == level || count > level_pages_max) {
       __syncthreads();
       hand_on(all, block, level);
       return false;
