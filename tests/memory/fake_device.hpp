@@ -138,7 +138,8 @@ class fake_device {
 
   [[nodiscard]] std::byte* take_block(std::uint64_t bytes) {
     if (gap_ == 0) return static_cast<std::byte*>(::operator new(bytes, std::align_val_t{256}));
-    static constexpr std::uintptr_t first = std::uintptr_t{1} << 44;
+    // Far from what loaders take, and from the shadow memory of sanitizers.
+    static constexpr std::uintptr_t first = std::uintptr_t{1} << 46;
     void* const wished = reinterpret_cast<void*>(first + gap_ * spread_count_++);
     void* const at = ::mmap(wished, bytes, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
